@@ -50,7 +50,7 @@ class Trunk:
     max_dial_s: float = 120.0
     refuse_unrecordable: bool = False
     """True: a call that should be recorded but cannot be (full disk) is refused; False: it passes unrecorded."""
-    recording: TrunkRecording = TrunkRecording()
+    recording: TrunkRecording = field(default_factory=TrunkRecording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,9 @@ class Snapshot:
         values["trunks"] = tuple(_trunk(item) for item in values.get("trunks", ()))
         values["stations"] = tuple(Station(**item) for item in values.get("stations", ()))
         values["users"] = tuple(User(**item) for item in values.get("users", ()))
-        values["call_routes"] = tuple(CallRoute(**{**i, "dnis": tuple(i["dnis"])}) for i in values.get("call_routes", ()))
+        values["call_routes"] = tuple(
+            CallRoute(**{**i, "dnis": tuple(i["dnis"])}) for i in values.get("call_routes", ())
+        )
         return Snapshot(**values)
 
 

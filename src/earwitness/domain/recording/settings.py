@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-AUDIO_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16", "audio/G726-32", "audio/GSM", "audio/TrueSpeech")
+AUDIO_FORMATS = (
+    "audio/opus",
+    "audio/PCMU",
+    "audio/PCMA",
+    "audio/L16",
+    "audio/G726-32",
+    "audio/GSM",
+    "audio/TrueSpeech",
+)
 """Every format a trunk can name (A9)."""
 DUAL_CHANNEL_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16")
 """Formats that can hold two channels (A8)."""
@@ -100,7 +108,8 @@ def from_properties(properties: Mapping[str, Any]) -> TrunkRecording:
         raise SettingsError("trunk_recording_audioFormat", f"{audio_format!r} is none of {', '.join(AUDIO_FORMATS)}")
     if values["dual_channel"] and audio_format not in DUAL_CHANNEL_FORMATS:
         raise SettingsError(
-            "trunk_recording_dualChannel", f"{audio_format} has one channel; take one of {', '.join(DUAL_CHANNEL_FORMATS)}"
+            "trunk_recording_dualChannel",
+            f"{audio_format} has one channel; take one of {', '.join(DUAL_CHANNEL_FORMATS)}",
         )
     for name in ("duration_ms", "interval_ms", "frequency_hz"):
         if beep[name] <= 0:
