@@ -1,0 +1,260 @@
+"""What the edge may ask of a media engine, and what a media engine tells the edge.
+
+The edge never touches a packet. It opens a leg's sockets, says where the other side is and what was negotiated, connects legs, and
+opens and closes tapes. Every command returns at once and none waits for a media process: commands are carried out in the order in which they were
+given, and commands given while no media process is alive are carried out by its replacement.
+
+Times are UTC microseconds on the engine's ``clock`` (see ``clock.WallClock``). Times given with a command (``at``) are compared with the arrival times
+that the kernel stamps on packets: a tape opened ``at`` T holds every packet that arrived at T or later and none that arrived before, whatever the
+delay of the command; likewise for closing.
+
+Order that callers may rely on:
+
+* ``open_leg`` binds the ports before it returns, so that they can go into SDP straight away; packets that arrive early wait in the kernel.
+* ``open_tape`` followed by answering the call loses no packet of the answer.
+* Events of one leg arrive in the order in which they happened. They are delivered on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from earwitness.media.engine.clock import WallClock
+
+Address = tuple[str, int]
+"""Numeric host and port."""
+
+
+class EngineError(Exception):
+    """The engine cannot do what was asked; the message says why."""
+
+
+class NoPortsError(EngineError):
+    """Every port of the configured range is in use (or in quarantine)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A payload format as in ``a=rtpmap`` (RFC 8866 §6.6): ``Codec("PCMU", 8000)``, ``Codec("opus", 48000, 2)``."""
+
+    name: str
+    rate: int
+    """RTP clock rate, Hz (8000 for G722, RFC 3551 §4.5.2)."""
+    channels: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMedia:
+    """Where a leg's peer shall send to."""
+
+    host: str
+    rtp_port: int
+    rtcp_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What was negotiated with a leg's peer; given again at each re-negotiation (it replaces the former)."""
+
+    rtp: Address | None
+    """c= and m= of the peer; None while unknown (nothing is sent until a plausible source is latched)."""
+    rtcp: Address | None = None
+    """a=rtcp of the peer; None: the RTP port + 1. Equal to ``rtp`` with rtcp-mux (RFC 5761)."""
+    payload_types: Mapping[int, Codec] = field(default_factory=dict)
+    """Payload types of this leg; both directions use them. A number that differs on the connected leg is rewritten on the way."""
+    telephone_event: int | None = None
+    """Payload type of RFC 4733 events on this leg."""
+    sending: bool = True
+    """We may send to the peer. False: nothing is sent (hold), relayed or played."""
+    receiving: bool = True
+    """The peer may send to us. False: what it sends is dropped, neither relayed nor taped."""
+    sources: tuple[str, ...] = ()
+    """Hosts from which media may plausibly come beside ``rtp[0]``: the peer's SIP source address, for peers behind NAT."""
+
+
+class MediaEvent:
+    """Anything that an engine reports. Every event with a ``leg_id`` concerns that leg."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket(MediaEvent):
+    """The first valid packet of a leg arrived."""
+
+    leg_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanged(MediaEvent):
+    """Another SSRC, payload type or sender address on a leg (comfort noise and telephone events do not count)."""
+
+    leg_id: str
+    channel: int
+    """0: what the party sends (the only one reported by our own engine)."""
+    ssrc: int
+    payload_type: int
+    at: int
+    cause: str
+    """``ssrc``, ``payload_type`` or ``address``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit(MediaEvent):
+    """A DTMF digit by RFC 4733, reported once, at its end."""
+
+    leg_id: str
+    digit: str
+    """One of ``0123456789*#ABCD!`` (``!`` is the hook flash)."""
+    duration_ms: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence(MediaEvent):
+    """No valid packet from a leg since ``since`` (or none at all since it was opened); reported once, after ``silence_s``."""
+
+    leg_id: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity(MediaEvent):
+    """Packets again after ``Silence``."""
+
+    leg_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap(MediaEvent):
+    """Packets are known to be missing from a channel of a leg for a reason of ours."""
+
+    leg_id: str
+    channel: int
+    from_us: int
+    to_us: int
+    cause: str
+    """``overflow`` (socket buffer full), ``disk`` (tape could not be written)."""
+    packets: int = 0
+    """How many, when known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded(MediaEvent):
+    """A play ended by itself or was stopped."""
+
+    leg_id: str
+    play_id: str
+    at: int
+    error: str | None = None
+    """Why nothing (more) could be played; None when it ended by itself or was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapeOpened(MediaEvent):
+    """The files of an opening exist."""
+
+    tape_id: str
+    opening: int
+    leg_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TapeClosed(MediaEvent):
+    """Everything of an opening is in its files."""
+
+    tape_id: str
+    opening: int
+    leg_id: str
+    packets: tuple[int, int]
+    """Per channel."""
+    bytes: tuple[int, int]
+    """Per channel, file size."""
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TapeFailed(MediaEvent):
+    """A tape cannot be written (disk full, no permission). Relaying goes on; writing is tried again, and a ``Gap`` tells what is missing."""
+
+    tape_id: str
+    opening: int
+    leg_id: str
+    error: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLost(MediaEvent):
+    """A media process died. Calls go on as soon as it is replaced; their sockets and packets wait."""
+
+    legs: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRestored(MediaEvent):
+    """A replacement has taken over the legs of a media process that died."""
+
+    legs: int
+    after_ms: int
+
+
+EventHandler = Callable[[MediaEvent], None]
+
+
+class MediaEngine(Protocol):
+    """The media engine of an edge. Unknown leg, play and tape ids are ignored.
+
+    A call's commands in order: ``open_leg`` for each leg, ``set_remote`` at each (re-)negotiation, ``connect``, ``open_tape``, …,
+    ``close_tape``, ``close_leg``. ``close_leg`` implies the rest.
+    """
+
+    @property
+    def clock(self) -> WallClock:
+        """The clock of all times here; use it for the events of the conversation too."""
+
+    def open_leg(self, leg_id: str, *, group: str, host: str) -> LocalMedia:
+        """Bind an RTP (even) and an RTCP (odd, next) port on the local address ``host``.
+
+        ``group`` is the conversation id: legs of a group can be connected with each other. Raises ``NoPortsError``, or
+        ``EngineError`` when the id is in use or the address is not ours.
+        """
+
+    def set_remote(self, leg_id: str, remote: Remote) -> None:
+        """What was negotiated with the leg's peer."""
+
+    def connect(self, a: str, b: str) -> None:
+        """Relay between two legs, both ways, until either is connected elsewhere or disconnected."""
+
+    def disconnect(self, leg_id: str) -> None:
+        """Stop relaying from and to a leg."""
+
+    def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:
+        """Play a mono 16-bit WAV file of 8 or 16 kHz (path, or the file's bytes) to a leg in its negotiated codec.
+
+        What the connected leg says is not sent meanwhile. A second play on a leg replaces the first.
+        """
+
+    def stop_play(self, leg_id: str, play_id: str) -> None:
+        """Stop a play."""
+
+    def open_tape(self, tape_id: str, opening: int, leg_id: str, directory: Path, *, at: int | None = None) -> None:
+        """Record a leg from ``at`` (None: now): ``<tape id>.<opening>.0.rtpdump`` what its party says, ``….1.rtpdump`` what is sent to it.
+
+        ``directory`` is made when missing. At most one tape of each id is open at a time; a leg may have several tapes.
+        """
+
+    def close_tape(self, tape_id: str, *, at: int | None = None) -> None:
+        """Stop recording at ``at`` (None: now); ``TapeClosed`` follows when the files are complete."""
+
+    def close_leg(self, leg_id: str) -> None:
+        """Close a leg with everything on it; its ports return to the range after a quarantine."""
+
+    def dropped(self, leg_id: str) -> Mapping[str, int]:
+        """Packets dropped so far by reason (``malformed``, ``stranger``, ``not receiving``), as last reported."""
