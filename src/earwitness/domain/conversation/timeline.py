@@ -194,7 +194,7 @@ class Timeline:
                 self._close_all(event.at, data["cause"])
             case "participant.joined":
                 names = ("name", "user_id", "address", "ani", "dnis")
-                values = {name: data.get(name) for name in names}
+                values: dict[str, Any] = {name: data.get(name) for name in names}
                 self.participants.append(Participant(data["participant_id"], data["purpose"], event.at, **values))
             case "participant.left":
                 self._left(data["participant_id"], event.at, data["cause"])

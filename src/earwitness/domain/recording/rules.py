@@ -57,9 +57,11 @@ def _external(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
 
 
 def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    if not settings.consent_required or leg.direction != "inbound" or facts.consent == "granted":
-        return None
-    return "the caller refused consent" if facts.consent == "refused" else "consent was not asked for yet"
+    if facts.consent == "refused":
+        return "the caller refused consent"
+    if settings.consent_required and leg.direction == "inbound" and facts.consent != "granted":
+        return "this trunk requires consent, and none was given"
+    return None
 
 
 def _flow(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from story import SECOND, START, Story
+
+from earwitness.domain.conversation.events import EVENT_FIELDS, EventError, parse, parse_lines
+from earwitness.domain.conversation.timeline import Timeline, fold
+from earwitness.domain.recording.why import spans
+
+
+def recorded_call() -> Story:
+    story = Story().begin().external().phone()
+    story.tell("leg.ringing", leg_id="phone")
+    story.segment("alerting", "p-phone").segment_over("alerting", "p-phone").answer("phone", "carrier")
+    story.tell(
+        "tape.opened", tape_id="r1", opening=0, leg_id="carrier", kind="trunk", dual_channel=True,
+        audio_format="audio/opus", reasons=[{"row": "trunk", "why": "on"}],
+    )  # fmt: skip
+    story.segment("hold", "p-phone")
+    story.tell("tape.closed", tape_id="r1", opening=0, reasons=[{"row": "hold", "why": "on hold"}])
+    story.segment_over("hold", "p-phone")
+    story.tell(
+        "tape.opened", tape_id="r1", opening=1, leg_id="carrier", kind="trunk", dual_channel=True,
+        audio_format="audio/opus",
+    )  # fmt: skip
+    story.tell("tape.closed", tape_id="r1", opening=1, reasons=[{"row": "leg", "why": "the leg ended"}])
+    story.leave("carrier").leave("phone")
+    story.tell("conversation.ended", cause="hangup")
+    return story
+
+
+def test_the_fold_knows_who_when_and_how_long() -> None:
+    timeline = fold(recorded_call().events)
+    assert (timeline.direction, timeline.ani, timeline.start, timeline.cause) == (
+        "inbound",
+        "+4930111",
+        START,
+        "hangup",
+    )
+    phone = timeline.participant("p-phone")
+    assert phone is not None
+    assert phone.connected is not None
+    assert timeline.hold_us("p-phone", timeline.end or 0) == 2 * SECOND
+    assert [leg.state for p in timeline.participants for leg in p.legs] == ["disconnected", "disconnected"]
+    assert [(o.opening, o.end is not None) for o in timeline.tapes[0].openings] == [(0, True), (1, True)]
+
+
+def test_b6_recording_state_is_active_then_paused_then_none() -> None:
+    story = recorded_call()
+    states = []
+    timeline = Timeline()
+    for event in story.events:
+        timeline.observe(event)
+        if not states or states[-1] != timeline.recording_state:
+            states.append(timeline.recording_state)
+    assert states == ["none", "active", "paused", "active", "paused", "none"]
+
+
+def test_documents_round_trip() -> None:
+    timeline = fold(recorded_call().events)
+    assert Timeline.from_document(json.loads(json.dumps(timeline.to_document()))) == timeline
+
+
+def test_why_answers_for_each_span() -> None:
+    timeline = fold(recorded_call().events)
+    told = [(s.captured, s.reasons[0]["row"]) for s in spans(timeline, 0) if s.reasons]
+    assert told == [(True, "trunk"), (False, "hold"), (False, "leg")]
+
+
+def test_why_for_a_call_without_a_tape() -> None:
+    story = Story().begin("internal").phone("alice", "inbound").phone("bob", user="u2").answer("bob", "alice")
+    story.tell("conversation.ended", cause="hangup")
+    assert spans(fold(story.events), 0)[0].reasons[0]["row"] == "external"
+
+
+def test_events_survive_json() -> None:
+    for event in recorded_call().events:
+        assert parse(event.to_json()) == event
+
+
+def test_a_cut_last_line_is_dropped_but_a_broken_middle_is_an_error() -> None:
+    lines = [event.to_json() for event in recorded_call().events]
+    assert len(list(parse_lines([*lines, lines[-1][:20]]))) == len(lines)
+    with pytest.raises(EventError):
+        list(parse_lines([lines[0], "{", lines[1]]))
+
+
+@given(st.text())
+def test_parse_raises_nothing_but_its_error(line: str) -> None:
+    with contextlib.suppress(EventError):
+        parse(line)
+
+
+def test_every_field_list_is_free_of_repeats() -> None:
+    for fields in EVENT_FIELDS.values():
+        names = fields.required + fields.optional
+        assert len(names) == len(set(names))
