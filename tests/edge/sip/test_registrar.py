@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earwitness.edge.sip.registrar import Contact, Registrar, Source
+from earwitness.edge.sip.throttle import GuessThrottle
+
+UDP = Source("udp", "192.0.2.5", 5060)
+TCP = Source("tcp", "192.0.2.6", 40000, 7)
+
+
+def _register(registrar: Registrar, *contacts: Contact, **given_: Any) -> Any:
+    values: dict[str, Any] = {"star": False, "expires": 600, "call_id": "c", "cseq": 1, "source": UDP, "now": 1000.0}
+    return registrar.register("s1", contacts, **{**values, **given_})
+
+
+def test_register_refresh_expire() -> None:
+    registrar = Registrar()
+    first = _register(registrar, Contact("sip:a@192.0.2.5"))
+    assert (first.status, first.changed, first.bindings[0].expires_at) == (200, True, 1600.0)
+    again = _register(registrar, Contact("sip:a@192.0.2.5"), cseq=2, now=1300.0)
+    assert (again.changed, again.bindings[0].expires_at) == (False, 1900.0)
+    assert registrar.station_at("192.0.2.5", 5060, 1300.0) == "s1"
+    assert registrar.station_at("192.0.2.5", 5060, 1900.0) is None
+    assert registrar.bindings("s1", 1900.0) == ()
+    assert [b.uri for b in registrar.expire(1900.0)] == ["sip:a@192.0.2.5"]
+    assert registrar.all_bindings(0.0) == []
+
+
+def test_several_contacts_by_preference() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:low", q=0.1), Contact("sip:high", q=0.9))
+    assert [b.uri for b in registrar.bindings("s1", 1000.0)] == ["sip:high", "sip:low"]
+
+
+def test_expires_of_the_contact_beats_the_header_and_is_capped() -> None:
+    registrar = Registrar(max_expires=1000)
+    outcome = _register(registrar, Contact("sip:a", 60), Contact("sip:b", 99999))
+    assert {b.uri: b.expires_at for b in outcome.bindings} == {"sip:a": 1060.0, "sip:b": 2000.0}
+
+
+def test_too_short_is_423_and_changes_nothing() -> None:
+    registrar = Registrar(min_expires=60)
+    outcome = _register(registrar, Contact("sip:a"), Contact("sip:b", 10))
+    assert (outcome.status, outcome.min_expires) == (423, 60)
+    assert registrar.bindings("s1", 1000.0) == ()
+
+
+def test_query_lists_and_changes_nothing() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"))
+    outcome = _register(registrar, expires=None, cseq=2)
+    assert (outcome.status, outcome.changed, [b.uri for b in outcome.bindings]) == (200, False, ["sip:a"])
+
+
+def test_unregister_one_and_all() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"), Contact("sip:b"))
+    assert [b.uri for b in _register(registrar, Contact("sip:a", 0), cseq=2).bindings] == ["sip:b"]
+    assert _register(registrar, star=True, expires=0, cseq=3).bindings == ()
+    assert registrar.station_at("192.0.2.5", 5060, 1000.0) is None
+
+
+@pytest.mark.parametrize("values", [{"expires": 600}, {"expires": None}])
+def test_star_needs_expires_0(values: dict[str, Any]) -> None:
+    assert _register(Registrar(), star=True, **values).status == 400
+
+
+def test_star_with_another_contact_is_400() -> None:
+    assert _register(Registrar(), Contact("sip:a"), star=True, expires=0).status == 400
+
+
+@pytest.mark.parametrize("star", [True, False])
+def test_an_older_cseq_is_refused_whole(star: bool) -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"), cseq=5)
+    contacts = () if star else (Contact("sip:b"), Contact("sip:a", 0))
+    assert _register(registrar, *contacts, star=star, expires=0, cseq=5).status == 500
+    assert [b.uri for b in registrar.bindings("s1", 1000.0)] == ["sip:a"]
+
+
+def test_a_restarted_phone_replaces_its_old_contact() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a@:1", instance="<urn:uuid:1>"))
+    _register(registrar, Contact("sip:a@:2", instance="<urn:uuid:1>"), call_id="new")
+    assert [b.uri for b in registrar.bindings("s1", 1000.0)] == ["sip:a@:2"]
+
+
+def test_contacts_per_station_are_bounded() -> None:
+    registrar = Registrar(max_contacts=2)
+    for i in range(4):
+        _register(registrar, Contact(f"sip:{i}"), cseq=i + 1, now=1000.0 + i)
+    assert [b.uri for b in registrar.bindings("s1", 1004.0)] == ["sip:3", "sip:2"]
+
+
+def test_a_lost_connection_takes_its_bindings_along() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"))
+    _register(registrar, Contact("sip:t"), source=TCP, call_id="t")
+    assert [b.uri for b in registrar.connection_lost(7)] == ["sip:t"]
+    assert [b.uri for b in registrar.bindings("s1", 1000.0)] == ["sip:a"]
+
+
+def test_bindings_survive_a_restart_but_connections_do_not() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"))
+    _register(registrar, Contact("sip:t"), source=TCP, call_id="t")
+    document = json.loads(json.dumps(registrar.to_document(1000.0)))
+    document["bindings"].append({"nonsense": 1})
+    other = Registrar()
+    assert other.load_document(document, 1100.0) == 1
+    assert (
+        other.bindings("s1", 1100.0) == registrar.bindings("s1", 1100.0)[1:]
+        or other.bindings("s1", 1100.0)[0].uri == "sip:a"
+    )
+    assert Registrar().load_document(document, 9999.0) == 0
+    assert Registrar().load_document({"bindings": 3}, 0.0) == 0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([0, 60, 600]), st.sampled_from([UDP, TCP]), st.booleans()),
+        max_size=20,
+    )
+)
+def test_address_index_follows_the_table(steps: list[tuple[str, int, Source, bool]]) -> None:
+    registrar = Registrar(max_contacts=2)
+    for i, (name, expires, source, star) in enumerate(steps):
+        contacts = () if star else (Contact(f"sip:{name}", expires),)
+        _register(
+            registrar, *contacts, star=star, expires=0 if star else None, cseq=i + 1, source=source, now=1000.0 + i * 50
+        )
+        now = 1000.0 + i * 50
+        for where in (UDP, TCP):
+            there = any(b.source == where for b in registrar.bindings("s1", now))
+            assert (registrar.station_at(where.host, where.port, now) == "s1") is there
+    registrar.remove_station("s1")
+    assert registrar._by_address == {}
+
+
+def test_guessing_gets_slower() -> None:
+    throttle = GuessThrottle(free=3, longest=8.0)
+    for _ in range(3):
+        throttle.failed("203.0.113.1", "anna", 0.0)
+    assert throttle.wait("203.0.113.1", "anna", 0.0) == 0.0
+    waits = []
+    for _ in range(6):
+        throttle.failed("203.0.113.1", "anna", 0.0)
+        waits.append(throttle.wait("203.0.113.1", "anna", 0.0))
+    assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert throttle.wait("203.0.113.1", "bert", 0.0) == 8.0
+    assert throttle.wait("203.0.113.2", "anna", 0.0) == 8.0
+    assert throttle.wait("203.0.113.2", "bert", 0.0) == 0.0
+    assert throttle.wait("203.0.113.1", "anna", 8.0) == 0.0
+
+
+def test_the_phone_itself_is_not_kept_out_by_others_guessing() -> None:
+    throttle = GuessThrottle(free=0)
+    throttle.succeeded("192.0.2.5", "anna")
+    throttle.failed("203.0.113.1", "anna", 0.0)
+    assert throttle.wait("192.0.2.5", "anna", 0.0) == 0.0
+    assert throttle.wait("192.0.2.9", "anna", 0.0) > 0.0
+
+
+def test_failures_are_forgotten_and_bounded() -> None:
+    throttle = GuessThrottle(free=1, forget_after=100.0, max_entries=4)
+    throttle.failed("a", "u", 0.0)
+    throttle.failed("a", "u", 200.0)
+    assert throttle.wait("a", "u", 200.0) == 0.0
+    for i in range(50):
+        throttle.failed(f"s{i}", f"u{i}", 300.0)
+        throttle.succeeded(f"t{i}", f"v{i}")
+    assert len(throttle._records) <= 4
+    assert len(throttle._trusted) <= 4
