@@ -288,7 +288,11 @@ class DigestServer:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    """The bytes that the peer sent: header text carries what is no UTF-8 as surrogates (``message``)."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _quote(text: str) -> str:
