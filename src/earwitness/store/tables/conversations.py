@@ -33,8 +33,8 @@ class Conversation(Base, Identified):
     config_version: Mapped[int | None] = mapped_column(default=None)
     timeline: Mapped[Document] = mapped_column(default=dict)
     """The folded document of ``domain.conversation.timeline``."""
-    events: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    """Every event, as the edge wrote it."""
+    events: Mapped[list[dict[str, Any]]] = mapped_column(default=list, deferred=True)
+    """Every event, as the edge wrote it. Loaded only where asked for."""
     recording_state: Mapped[str] = mapped_column(default="NONE")
     """``RECORDED``, ``NONE`` or ``FAILED``."""
     why: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
@@ -114,8 +114,8 @@ class Recording(Base, Identified):
     openings: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     """Spans on tape: ``{"from_us", "to_us"}``."""
     quality: Mapped[Document] = mapped_column(default=dict)
-    peaks: Mapped[bytes | None] = mapped_column(default=None)
-    """Wave form of ``archive.render``; None once destroyed."""
+    peaks: Mapped[bytes | None] = mapped_column(default=None, deferred=True)
+    """Wave form of ``archive.render``; None once destroyed. Loaded only where asked for."""
     created_at: Mapped[int] = mapped_column(index=True)
     modified_at: Mapped[int] = mapped_column()
     version: Mapped[int] = mapped_column(Integer, default=1)

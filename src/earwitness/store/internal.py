@@ -1,0 +1,81 @@
+"""What workflows do with conversations and recordings, on nobody's behalf.
+
+The only selects of these tables that are not scoped to a subject. Never import this from ``web``; a test sees to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from earwitness.store.tables import (
+    Conversation,
+    ConversationDivision,
+    Division,
+    Participant,
+    Recording,
+    RecordingObject,
+    User,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedConversation:
+    """Every row that finishing a conversation makes."""
+
+    conversation: Conversation
+    participants: Sequence[Participant] = ()
+    recordings: Sequence[Recording] = ()
+    objects: Sequence[RecordingObject] = ()
+    division_ids: Sequence[str] = ()
+
+
+def is_stored(session: Session, conversation_id: str) -> bool:
+    """Whether the conversation was finished before."""
+    return session.scalar(select(Conversation.id).where(Conversation.id == conversation_id)) is not None
+
+
+def store_finished(session: Session, finished: FinishedConversation) -> bool:
+    """Adds all rows of a conversation; nothing if it is there already, so finishing twice is finishing once.
+
+    Gives whether rows were added.
+    """
+    conversation_id = finished.conversation.id
+    if is_stored(session, conversation_id):
+        return False
+    session.add(finished.conversation)
+    session.flush()
+    divisions = dict.fromkeys(finished.division_ids)
+    session.add_all(
+        ConversationDivision(conversation_id=conversation_id, division_id=division_id) for division_id in divisions
+    )
+    session.add_all([*finished.participants, *finished.recordings])
+    session.flush()
+    session.add_all(finished.objects)
+    session.flush()
+    return True
+
+
+def recordings_of(session: Session, conversation_id: str) -> Sequence[Recording]:
+    """Every recording of a conversation, whoever it belongs to."""
+    statement = select(Recording).where(Recording.conversation_id == conversation_id)
+    return session.scalars(statement.order_by(Recording.started_at, Recording.id)).all()
+
+
+def recording(session: Session, recording_id: str) -> Recording | None:
+    """The recording of that id, whoever it belongs to."""
+    return session.get(Recording, recording_id)
+
+
+def divisions_of_users(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
+    """User id -> division, for the users that there are."""
+    statement = select(User.id, User.division_id).where(User.id.in_(sorted(set(user_ids))))
+    return {row.id: row.division_id for row in session.execute(statement)}
+
+
+def home_division_id(session: Session) -> str | None:
+    """The division of what has none of its own."""
+    return session.scalars(select(Division.id).where(Division.home)).first()
