@@ -1,0 +1,145 @@
+"""Wires the floors together: the only place that knows them all.
+
+Each process of the design has a ``run_…`` here that turns settings into the plain values its room takes. ``serve``
+keeps one of each (media: several) running; ``initialise`` makes what they need to begin with.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from earwitness import logs
+from earwitness.settings import Settings, variables
+from earwitness.supervisor import Child, Supervisor
+
+
+class AppError(RuntimeError):
+    """Earwitness cannot start; the message says why and what to do."""
+
+
+def _private_folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _prepare(settings: Settings) -> None:
+    try:
+        for folder in (settings.data, settings.spool, settings.keys, settings.run, settings.data / "edge"):
+            _private_folder(folder)
+    except OSError as error:
+        raise AppError(f"the data folder {settings.data} cannot be used: {error.strerror}") from error
+
+
+def _require_initialised(settings: Settings) -> None:
+    if not (settings.data / "initialised").is_file():
+        raise AppError(f"{settings.data} is not initialised; run: earwitness init --data {settings.data}")
+
+
+def initialise(settings: Settings, organization: str, administrator_email: str) -> dict[str, Any]:
+    """Makes keys, database, organisation, administrator and OAuth client; gives the secrets, which are kept nowhere.
+
+    :raises AppError: initialised before, or the folder or database cannot be used.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from earwitness.archive.vault.keys import create_keys
+    from earwitness.store.database import Database, upgrade
+    from earwitness.store.setup import AlreadySetUpError, create_organization
+    from earwitness.web.kernel.passwords import hash_password, new_token
+
+    marker = settings.data / "initialised"
+    if marker.exists():
+        raise AppError(f"{settings.data} is initialised already; its secrets were shown then and are kept nowhere")
+    _prepare(settings)
+    create_keys(settings.keys)
+    password, secret = new_token(), new_token()
+    try:
+        upgrade(settings.database)
+        database = Database(settings.database)
+        try:
+            made = create_organization(
+                database,
+                name=organization,
+                email=administrator_email,
+                password=password,
+                secret=secret,
+                hash_secret=hash_password,
+                at=time.time_ns() // 1000,
+            )
+        finally:
+            database.dispose()
+    except AlreadySetUpError as error:
+        raise AppError(str(error)) from error
+    except (SQLAlchemyError, OSError) as error:
+        raise AppError(f"the database cannot be used: {error}") from error
+    marker.touch(mode=0o600)
+    return {
+        "organization": {"id": made.organization_id, "name": organization},
+        "site": {"id": made.site_id},
+        "administrator": {"id": made.user_id, "email": administrator_email.strip().lower(), "password": password},
+        "client": {"id": made.client_id, "secret": secret},
+    }
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> int:
+    """Runs all processes until SIGTERM or SIGINT; gives the exit status. ``say`` gets the line that tells it is up.
+
+    :raises AppError: not initialised, or this data folder is served already.
+    """
+    _require_initialised(settings)
+    _prepare(settings)
+    logs.configure(settings.log_level, settings.log_format, process="serve")
+    lock = (settings.run / "serve.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise AppError(f"another earwitness serves {settings.data} already") from error
+    with lock:
+        for name in ("edge.json", "web.json"):
+            (settings.run / name).unlink(missing_ok=True)
+        environment = {**os.environ, **variables(settings)}
+        command = [sys.executable, "-m", "earwitness.cli.main"]
+        children = [Child("edge", [*command, "edge"], stage=0)]
+        children += [Child(f"media-{n}", [*command, "media"], stage=1) for n in range(settings.media_process_count)]
+        children += [Child(name, [*command, name], stage=1) for name in ("worker", "web")]
+        return Supervisor(children, environment, _announcer(settings, say)).run()
+
+
+def _announcer(settings: Settings, say: Callable[[str], None]) -> Callable[[], None]:
+    """Says once where everything listens."""
+    said: list[bool] = []
+
+    def announce() -> None:
+        edge, web = running(settings.run, "edge"), running(settings.run, "web")
+        if not said and edge and web:
+            said.append(True)
+            say(f"Earwitness is up: API {web['url']}, SIP {edge['sip_host']}:{edge['sip_port']}")
+
+    return announce
+
+
+def running(run: Path, name: str) -> dict[str, Any] | None:
+    """What a running process tells about itself in ``run/<name>.json``, or None."""
+    try:
+        document: dict[str, Any] = json.loads((run / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document
+
+
+def run_process(name: str, settings: Settings) -> None:
+    """Runs one process until it is told to end.
+
+    :raises AppError: not initialised.
+    """
+    _require_initialised(settings)
+    _prepare(settings)
+    logs.configure(settings.log_level, settings.log_format, process=name)
+    {"edge": _run_edge, "media": _run_media, "worker": _run_worker, "web": _run_web}[name](settings)
