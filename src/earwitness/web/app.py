@@ -1,0 +1,65 @@
+"""The web application: every family of the API behind one shell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from earwitness.store.database import Database
+from earwitness.web.api import organizations, tokens
+from earwitness.web.arguments import WebArguments
+from earwitness.web.kernel import errors
+from earwitness.web.kernel.clock import Clock
+from earwitness.web.kernel.edge_control import EdgeControl
+from earwitness.web.kernel.services import Services
+from earwitness.web.kernel.shell import Shell
+from earwitness.web.kernel.signing import UrlSigner, load_key
+
+FAMILIES = (tokens.family, organizations.family)
+
+
+def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
+    """The application. It opens the database and the keys at once, and everything else when it is needed."""
+    services = Services(
+        arguments=arguments,
+        database=Database(arguments.database_url, pool_size=arguments.threads),
+        edge=EdgeControl(arguments.run_dir),
+        signer=UrlSigner(load_key(arguments.keys_dir)),
+        clock=clock or Clock(),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = arguments.threads
+        yield
+        services.edge.close()
+        services.database.dispose()
+
+    app = FastAPI(
+        title="Earwitness",
+        description="Call recording. The recording part of the Genesys Cloud platform API, and what it lacks.",
+        version="2",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v2/docs/openapi.json",
+        strict_content_type=False,
+    )
+    app.state.services = services
+    errors.install(app)
+    for family in FAMILIES:
+        app.include_router(family)
+    if arguments.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(arguments.allowed_origins),
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["ININ-Correlation-Id", "Retry-After"],
+        )
+    app.add_middleware(Shell, limits=arguments.limits)
+    return app

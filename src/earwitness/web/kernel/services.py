@@ -1,0 +1,46 @@
+"""What operations work with: one of each per process, handed to them by FastAPI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from earwitness.store.database import Database
+from earwitness.web.arguments import WebArguments
+from earwitness.web.kernel.clock import Clock
+from earwitness.web.kernel.edge_control import EdgeControl
+from earwitness.web.kernel.signing import UrlSigner
+from earwitness.web.kernel.throttle import GuessBrake
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts that operations need."""
+
+    arguments: WebArguments
+    database: Database
+    edge: EdgeControl
+    signer: UrlSigner
+    clock: Clock = field(default_factory=Clock)
+    guesses: GuessBrake = field(default_factory=GuessBrake)
+
+
+def _services(request: Request) -> Services:
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+Parts = Annotated[Services, Depends(_services)]
+
+
+def base_url(request: Request, services: Services) -> str:
+    """Where clients reach us, without a slash at the end: the configured address, else the request's own."""
+    return services.arguments.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+
+
+def remote_address(request: Request) -> str:
+    """The peer of the connection."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,237 @@
+"""A web process on a port of its own, an organisation in its database, and the vendor's SDK pointed at it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import PureCloudPlatformClientV2 as sdk  # noqa: N813
+import pytest
+import uvicorn
+
+from earwitness.domain.access import Subject
+from earwitness.store import access, oauth
+from earwitness.store.database import Database
+from earwitness.store.tables import Division, Grant, OauthClient, Organization, User
+from earwitness.web.app import create_app
+from earwitness.web.arguments import WebArguments
+from earwitness.web.kernel.passwords import hash_password
+
+NOW = 1_795_353_600_000_000
+SECRET = "s3cret-of-the-tests"
+PASSWORD = "correct horse battery"
+SECRET_HASH = hash_password(SECRET)
+PASSWORD_HASH = hash_password(PASSWORD)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass
+class World:
+    """An organisation with two divisions, an administrator, a supervisor, two agents, a nobody, and a client."""
+
+    database: Database
+    organization_id: str = field(default_factory=new_id)
+    home: str = field(default_factory=new_id)
+    sales: str = field(default_factory=new_id)
+    client: str = field(default_factory=new_id)
+    users: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+
+    def build(self) -> None:
+        stamp = {"created_at": NOW, "modified_at": NOW}
+        with self.database.transaction() as session:
+            session.add(Organization(id=self.organization_id, name="Test Ltd", created_at=NOW))
+            session.add(Division(id=self.home, name="Home", home=True, **stamp))
+            session.add(Division(id=self.sales, name="Sales", **stamp))
+            session.flush()
+            for role in access.add_default_roles(session, NOW, new_id):
+                assert role.default_role_id is not None
+                self.roles[role.default_role_id] = role.id
+            session.add(OauthClient(id=self.client, name="Tests", secret_hash=SECRET_HASH, **stamp))
+            self._grant(session, "client", self.client, "administrator", "*")
+            for name, role_key, division in (
+                ("admin", "administrator", "*"),
+                ("supervisor", "supervisor", self.sales),
+                ("agent", "agent", self.sales),
+                ("other", "agent", self.sales),
+                ("nobody", None, None),
+            ):
+                user_id = self.users[name] = new_id()
+                email = f"{name}@example.com"
+                where = self.home if name in {"admin", "nobody"} else self.sales
+                session.add(
+                    User(
+                        id=user_id,
+                        name=name.title(),
+                        email=email,
+                        password_hash=PASSWORD_HASH,
+                        division_id=where,
+                        **stamp,
+                    )
+                )
+                session.flush()
+                if role_key is not None and division is not None:
+                    self._grant(session, "user", user_id, role_key, division)
+                token = self.tokens[name] = f"token-of-{name}-{new_id()}"
+                oauth.add_token(session, token, Subject("user", user_id), at=NOW, expires_at=1 << 60)
+            token = self.tokens["client"] = f"token-of-client-{new_id()}"
+            subject = Subject("client", self.client)
+            oauth.add_token(session, token, subject, at=NOW, expires_at=1 << 60, client_id=self.client)
+
+    def _grant(self, session: Any, kind: str, subject_id: str, role_key: str, division: str) -> None:
+        session.add(
+            Grant(
+                id=new_id(),
+                subject_type=kind,
+                subject_id=subject_id,
+                role_id=self.roles[role_key],
+                division_id=division,
+                granted_at=NOW,
+            )
+        )
+        session.flush()
+
+
+class FakeEdge:
+    """The edge's control API as far as the web process uses it: an ordinary HTTP server with calls in a dict."""
+
+    def __init__(self) -> None:
+        self.conversations: dict[str, dict[str, Any]] = {}
+        self.disconnected: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = dict(scope["headers"])
+        path = scope["path"].strip("/").split("/")
+        status, document = 404, {}
+        if headers.get(b"authorization") != b"Bearer control-token":
+            status = 401
+        elif path == ["health"]:
+            status, document = 200, {"status": "ok"}
+        elif path == ["conversations"]:
+            status, document = 200, {"conversations": list(self.conversations.values())}
+        elif len(path) >= 2 and path[0] == "conversations" and path[1] in self.conversations:
+            status, document = 200, self.conversations[path[1]]
+            if path[2:] == ["disconnect"]:
+                self.disconnected.append(path[1])
+                status = 202
+        body = json.dumps(document).encode()
+        kind = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status, "headers": kind})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Running:
+    """A uvicorn server in a thread."""
+
+    def __init__(self, app: Any) -> None:
+        self.socket = socket.socket()
+        self.socket.bind(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, lifespan="auto", timeout_keep_alive=60)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
+
+    def __enter__(self) -> Running:
+        self.thread.start()
+        deadline = time.monotonic() + 10
+        while not self.server.started:
+            assert self.thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.server.should_exit = True
+        self.thread.join(10)
+        self.socket.close()
+
+
+@dataclass
+class Site:
+    """Everything a test of the API needs."""
+
+    url: str
+    world: World
+    edge: FakeEdge
+    arguments: WebArguments
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def http(self, name: str | None = "admin") -> httpx.Client:
+        headers = {} if name is None else {"Authorization": f"Bearer {self.world.tokens[name]}"}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        self.closers.append(client.close)
+        return client
+
+    def sdk(self, name: str | None = "client") -> sdk.ApiClient:
+        sdk.configuration.host = self.url
+        client = sdk.ApiClient()
+        self.closers.append(lambda: client.http_client and client.http_client.rest_client.pool_manager.clear())
+        if name is not None:
+            client.access_token = self.world.tokens[name]
+        return client
+
+
+@pytest.fixture
+def start_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    running: list[Running] = []
+    sites: list[Site] = []
+
+    def start(database_url: str, **changes: Any) -> Site:
+        database = Database(database_url)
+        world = World(database)
+        world.build()
+        edge = FakeEdge()
+        control = Running(edge)
+        running.append(control.__enter__())
+        run_dir = tmp_path / "run"
+        run_dir.mkdir(exist_ok=True)
+        (run_dir / "edge.json").write_text(json.dumps({"control_url": control.url}))
+        (run_dir / "control.token").write_text("control-token")
+        arguments = WebArguments(
+            **{
+                "database_url": database_url,
+                "vault_url": str(tmp_path / "vault"),
+                "keys_dir": tmp_path / "keys",
+                "run_dir": run_dir,
+                "spool_dir": tmp_path / "spool",
+                "wait_poll_s": 0.02,
+                **changes,
+            }
+        )
+        server = Running(create_app(arguments))
+        running.append(server.__enter__())
+        sites.append(Site(server.url, world, edge, arguments))
+        return sites[-1]
+
+    yield start
+    for site in sites:
+        for close in (*site.closers, site.world.database.dispose):
+            close()
+    for server in reversed(running):
+        server.__exit__()
+
+
+@pytest.fixture
+def site(database_url: str, start_site: Callable[..., Site]) -> Site:
+    """Runs its test on SQLite and on PostgreSQL."""
+    return start_site(database_url)
+
+
+@pytest.fixture
+def sqlite_site(migrated_sqlite: Path, tmp_path: Path, start_site: Callable[..., Site]) -> Site:
+    """Runs its test once."""
+    target = tmp_path / "web.db"
+    target.write_bytes(migrated_sqlite.read_bytes())
+    return start_site(f"sqlite:///{target}")
