@@ -1,0 +1,478 @@
+"""One channel of one opening: packets in, an unbroken line of samples out.
+
+Theory of operation. Time is cut into blocks of ``BLOCK_US``. ``advance`` takes the packets that arrived in a block, gives
+each its place (``placing``) and keeps it pending; then it writes out the block *before*, for which packets may be a whole
+block late. Writing a block decodes its packets in the order of their place, copies runs that follow each other into a
+buffer of silence, and tells the sheet what was missing. The length of what comes out depends on the opening alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from earwitness.archive.render import codecs, placing
+from earwitness.archive.render.packets import Headers, Packets, join, read_headers
+from earwitness.archive.render.plan import Codec, MediaEpoch
+from earwitness.archive.render.sheet import MAX_GAPS, ChannelSheet, Gap
+
+I16 = NDArray[np.int16]
+I64 = NDArray[np.int64]
+
+MAX_GAP_SEQ = 3000
+"""A step of the sequence number beyond this is a restart of the sender, not a loss (RFC 3550 A.1, MAX_DROPOUT)."""
+MIN_GAP_MS = 60
+BRIDGE_MS = 10
+"""Steps of the time line up to this are bridged instead of cut."""
+MAX_SOURCES = 4096
+
+AUDIO, NOISE, DIGITS, UNKNOWN = range(4)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one channel's sheet adds up from, over all openings."""
+
+    sheet: ChannelSheet
+    expected: int = 0
+    step_sum: float = 0.0
+    steps: int = 0
+    audio_packets: int = 0
+    drift: tuple[int, float] | None = None
+    """(packets, ppm) of the source that drift was measured on longest."""
+    ssrcs: set[int] | None = None
+    last_codec: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """Placed packets that are not written yet, as columns in order of arrival."""
+
+    buffer: NDArray[np.uint8]
+    at: I64
+    """Payload begins here."""
+    size: I64
+    start: I64
+    """First sample, from the opening."""
+    samples: I64
+    """At the codec's own rate."""
+    codec: I64
+    """Index into the channel's codecs."""
+    kind: I64
+    source: I64
+    segment: I64
+    seq: I64
+
+    def select(self, which: NDArray[np.bool_] | I64) -> _Pending:
+        columns = (self.at, self.size, self.start, self.samples, self.codec, self.kind)
+        rest = (self.source, self.segment, self.seq)
+        return _Pending(self.buffer, *(c[which] for c in columns), *(c[which] for c in rest))
+
+
+class Channel:
+    """See the head of this file."""
+
+    def __init__(
+        self,
+        rate: int,
+        from_us: int,
+        epoch: Callable[[int], MediaEpoch],
+        tally: Tally,
+        *,
+        recorded_ms: int = 0,
+        events: tuple[tuple[int, int, str], ...] = (),
+    ) -> None:
+        """
+        :param rate: samples per second of the line.
+        :param from_us: start of the opening, UTC µs.
+        :param epoch: what payload types mean at a moment.
+        :param recorded_ms: length of earlier openings; gaps are told from the start of the recording.
+        :param events: (from µs, to µs, cause) of gaps that the media engine reported.
+        """
+        self.rate, self.from_us, self.epoch, self.tally = rate, from_us, epoch, tally
+        self.recorded_ms, self.events = recorded_ms, events
+        self.queue = Packets.empty()
+        self.blocks = 0
+        self.written = 0
+        """Samples that left."""
+        self._pending: list[_Pending] = []
+        self._sources: dict[int, placing.Source] = {}
+        self._codecs: list[Codec] = []
+        self._decoders: dict[tuple[int, int], codecs.Decoder] = {}
+        self._last_seq: dict[int, int] = {}
+        self._covered = 0
+        self._covered_by = -1
+        self._decoded_to: dict[int, int] = {}
+        self._carry = np.zeros(0, dtype=np.int16)
+        """Samples that a packet of the written block reached into the next one."""
+        self._noted: list[tuple[int, int]] = []
+
+    def feed(self, packets: Packets) -> None:
+        """Takes packets in order of arrival."""
+        self.queue = join(self.queue, packets)
+
+    def advance(self, now_us: int) -> list[I16]:
+        """Lines of samples that are final, given that every packet that arrived before ``now_us`` has been fed."""
+        lines = []
+        while self.from_us + (self.blocks + 1) * placing.BLOCK_US <= now_us:
+            self.blocks += 1
+            self._place(self.from_us + self.blocks * placing.BLOCK_US, last=False)
+            if self.blocks > 1:
+                lines.append(self._write(self._samples((self.blocks - 1) * placing.BLOCK_US), last=False))
+        return lines
+
+    def finish(self, to_us: int) -> list[I16]:
+        """The rest, up to the end of the opening. The lines of all calls together are as long as the opening."""
+        lines = self.advance(to_us)
+        self._place(None, last=True)
+        length = self._samples(max(0, to_us - self.from_us))
+        for block in range(max(1, self.blocks), -(-length * 1_000_000 // self.rate // placing.BLOCK_US)):
+            lines.append(self._write(self._samples(block * placing.BLOCK_US), last=False))
+        lines.append(self._write(length, last=True))
+        self._conclude(length)
+        return lines
+
+    def _samples(self, us: int) -> int:
+        return round(us * self.rate / 1e6)
+
+    # placing
+
+    def _place(self, until_us: int | None, *, last: bool) -> None:
+        count = len(self.queue)
+        if until_us is not None:
+            count = (
+                int(np.argmax(self.queue.arrival_us >= until_us))
+                if (self.queue.arrival_us >= until_us).any()
+                else count
+            )
+        batch, self.queue = self.queue.select(slice(0, count)), self.queue.select(slice(count, None))
+        if not count:
+            return
+        headers = read_headers(batch)
+        sheet = self.tally.sheet
+        arrival = np.maximum.accumulate(batch.arrival_us)[headers.row]
+        codec, kind = self._codec_columns(headers, arrival)
+        samples, clock, rates = self._durations(headers, batch, codec)
+        keep = np.ones(len(headers.row), dtype=np.bool_)
+        start_us = np.zeros(len(headers.row))
+        ext_seq, segment, source = (np.zeros(len(headers.row), dtype=np.int64) for _ in range(3))
+        from_opening = (arrival - self.from_us).astype(np.float64)
+        duration_us = samples * (1e6 / rates)
+        undecided = np.inf if last or until_us is None else float(until_us - placing.BLOCK_US - self.from_us)
+        strays = np.zeros(len(headers.row), dtype=np.bool_)
+        for ssrc, rows in _groups(headers.ssrc):
+            known = self._sources.get(ssrc)
+            if known is None and (len(rows) < 2 or len(self._sources) >= MAX_SOURCES) and (last or len(rows) < 2):
+                strays[rows] = True
+                continue
+            if known is None:
+                known = self._sources[ssrc] = placing.Source(len(self._sources))
+                self._note_source(ssrc)
+            placed = placing.place(
+                known,
+                from_opening[rows],
+                headers.seq[rows],
+                headers.timestamp[rows],
+                clock[rows],
+                duration_us[rows],
+                undecided_after_us=undecided,
+                sample_us=1e6 / self.rate,
+            )
+            done = rows[: placed.taken]
+            keep[rows[placed.taken :]] = False
+            start_us[done], ext_seq[done], segment[done] = placed.start_us, placed.seq, placed.segment
+            source[done] = known.index
+            self._note_arrivals(placed)
+        if strays.any():
+            rows = np.flatnonzero(strays)
+            start_us[rows] = placing.place_strays(from_opening[rows], duration_us[rows])
+            source[rows], ext_seq[rows] = -1 - np.arange(len(rows)), headers.seq[rows]
+        if not keep.all():
+            self.queue = join(batch.select(headers.row[~keep]), self.queue)
+        sheet.malformed += headers.malformed
+        sheet.packets += int(keep.sum())
+        for column, value in ((NOISE, "comfort_noise"), (DIGITS, "telephone_events"), (UNKNOWN, "unknown_payload")):
+            setattr(sheet, value, getattr(sheet, value) + int(((kind == column) & keep).sum()))
+        self.tally.audio_packets += int(((kind == AUDIO) & keep).sum())
+        start = np.round(start_us * (self.rate / 1e6)).astype(np.int64)
+        late = keep & (start + np.maximum(1, (samples * self.rate) // rates) <= self.written) & (self.written > 0)
+        sheet.late += int(late.sum())
+        self._pending.append(
+            _Pending(
+                batch.buffer,
+                headers.payload_offset,
+                headers.payload_length,
+                start,
+                samples,
+                codec,
+                kind,
+                source,
+                segment,
+                ext_seq,
+            ).select(keep & ~late)
+        )
+
+    def _codec_columns(self, headers: Headers, arrival: I64) -> tuple[I64, I64]:
+        """Index of codec and kind of each packet."""
+        codec = np.zeros(len(headers.row), dtype=np.int64)
+        kind = np.full(len(headers.row), UNKNOWN, dtype=np.int64)
+        if not len(arrival):
+            return codec, kind
+        first, final = self.epoch(int(arrival[0])), self.epoch(int(arrival[-1]))
+        cuts = [0, len(arrival)]
+        epochs = [first]
+        if final is not first:
+            epochs = list({e.at_us: e for e in (self.epoch(int(at)) for at in np.unique(arrival))}.values())
+            cuts = [0, *(int(np.searchsorted(arrival, e.at_us)) for e in epochs[1:]), len(arrival)]
+        for epoch, begin, end in zip(epochs, cuts[:-1], cuts[1:], strict=True):
+            for payload_type in np.unique(headers.payload_type[begin:end]):
+                found = epoch.find(int(payload_type)) or final.find(int(payload_type)) or Codec("?", 8000)
+                if found not in self._codecs:
+                    self._codecs.append(found)
+                rows = begin + np.flatnonzero(headers.payload_type[begin:end] == payload_type)
+                codec[rows] = self._codecs.index(found)
+                kind[rows] = _kind(found)
+        return codec, kind
+
+    def _durations(self, headers: Headers, batch: Packets, codec: I64) -> tuple[I64, I64, I64]:
+        """Samples, RTP clock and sampling rate of each packet."""
+        samples = np.zeros(len(headers.row), dtype=np.int64)
+        clock, rates = np.full_like(samples, 8000), np.full_like(samples, 8000)
+        for index in np.unique(codec):
+            named = self._codecs[index]
+            rows = np.flatnonzero(codec == index)
+            clock[rows] = max(1, named.clock)
+            rates[rows] = codecs.audio_rate(named) or 8000
+            samples[rows] = codecs.samples_of(
+                named, headers.payload_length[rows], batch.buffer, headers.payload_offset[rows]
+            )
+        return samples, clock, rates
+
+    def _note_source(self, ssrc: int) -> None:
+        tally = self.tally
+        tally.ssrcs = tally.ssrcs or set()
+        if ssrc not in tally.ssrcs:
+            tally.ssrcs.add(ssrc)
+            tally.sheet.source_changes += tally.sheet.sources > 0
+            tally.sheet.sources += 1
+
+    def _note_arrivals(self, placed: placing.Placed) -> None:
+        sheet = self.tally.sheet
+        if not placed.taken:
+            return
+        highest = np.maximum.accumulate(placed.seq)
+        sheet.reordered += int((placed.seq < highest).sum())
+        self.tally.step_sum += float(placed.transit_step_us.sum())
+        self.tally.steps += len(placed.transit_step_us)
+        sheet.delay_max_ms = max(sheet.delay_max_ms, round(float(placed.deviation_us.max()) / 1000, 1))
+
+    # writing
+
+    def _write(self, boundary: int, *, last: bool) -> I16:
+        """Samples from ``written`` to ``boundary``."""
+        length = max(0, boundary - self.written)
+        pending = _merge(self._pending)
+        line = np.zeros(length + 0, dtype=np.int16)
+        carried = min(length, len(self._carry))
+        line[:carried] = self._carry[:carried]
+        self._carry = self._carry[carried:]
+        if pending is not None:
+            due = pending.start < boundary if not last else np.ones(len(pending.start), dtype=np.bool_)
+            self._pending = [] if due.all() else [pending.select(~due)]
+            if due.any():
+                self._write_packets(pending if due.all() else pending.select(due), line, boundary)
+        self.written = max(self.written, boundary)
+        return line
+
+    def _write_packets(self, pending: _Pending, line: I16, boundary: int) -> None:
+        order = np.lexsort((np.arange(len(pending.seq)), pending.seq, pending.segment, pending.source))
+        pending = pending.select(order)
+        same = np.zeros(len(order), dtype=np.bool_)
+        same[1:] = (np.diff(pending.seq) == 0) & (np.diff(pending.source) == 0) & (np.diff(pending.segment) == 0)
+        if same.any():
+            self.tally.sheet.duplicates += int(same.sum())
+            self.tally.audio_packets -= int((pending.kind[same] == AUDIO).sum())
+            pending = pending.select(~same)
+        after_loss = self._count_losses(pending)
+        order = np.argsort(pending.start, kind="stable")
+        pending, after_loss = pending.select(order), after_loss[order]
+        audio = (pending.kind == AUDIO) & (pending.samples > 0)
+        runs, losses = pending.select(audio), after_loss[audio]
+        if not len(runs.start):
+            return
+        span = runs.samples * self.rate // np.array([codecs.audio_rate(c) or 8000 for c in self._codecs])[runs.codec]
+        joined = (
+            (runs.start[1:] == runs.start[:-1] + span[:-1])
+            & (np.diff(runs.source) == 0)
+            & (np.diff(runs.segment) == 0)
+            & (np.diff(runs.codec) == 0)
+        )
+        cuts = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(runs.start)]
+        for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+            samples = self._decode(runs, begin, end, int(span[begin:end].sum()))
+            self._lay(line, samples, int(runs.start[begin]), boundary)
+            self._note_codec(self._codecs[int(runs.codec[begin])].name)
+            self._note_gap(int(runs.start[begin]), int(runs.source[begin]), bool(losses[begin]))
+            self._cover(int(runs.start[begin]) + len(samples), int(runs.source[begin]))
+
+    def _count_losses(self, pending: _Pending) -> NDArray[np.bool_]:
+        """Counts missing sequence numbers; says which packets come after a hole. Columns are sorted by source and seq."""
+        after = np.zeros(len(pending.seq), dtype=np.bool_)
+        tally = self.tally
+        for index, rows in _groups(pending.source):
+            if index < 0:
+                continue
+            seq = np.unique(pending.seq[rows])
+            previous = self._last_seq.get(index)
+            steps = np.diff(seq, prepend=previous if previous is not None else seq[0] - 1)
+            hole = (steps > 1) & (steps <= MAX_GAP_SEQ)
+            tally.sheet.lost += int((steps[hole] - 1).sum())
+            tally.expected += int((steps[hole] - 1).sum()) + len(seq)
+            after[rows] = np.isin(pending.seq[rows], seq[hole])
+            self._last_seq[index] = int(max(seq[-1], previous if previous is not None else seq[-1]))
+        return after
+
+    def _decode(self, runs: _Pending, begin: int, end: int, expected: int) -> I16:
+        """Samples of packets ``begin`` to ``end``, which follow each other, at the line's rate."""
+        codec = self._codecs[int(runs.codec[begin])]
+        table = codecs.batch_table(codec)
+        at, size = runs.at[begin:end], runs.size[begin:end]
+        if table is not None:
+            samples = table[_gather(runs.buffer, at, size)]
+        else:
+            key = (int(runs.source[begin]), int(runs.codec[begin]))
+            if key not in self._decoders:
+                self._decoders[key] = codecs.decoder(codec)
+            memory = memoryview(runs.buffer)
+            payloads = [bytes(memory[a : a + s]) for a, s in zip(at.tolist(), size.tolist(), strict=True)]
+            samples = self._decoders[key].decode(payloads)
+        rate = codecs.audio_rate(codec)
+        if rate != self.rate and len(samples):
+            samples = np.asarray(soxr.resample(samples, rate, self.rate, "MQ"), dtype=np.int16)
+        if len(samples) < expected:
+            samples = np.concatenate([samples, np.zeros(expected - len(samples), dtype=np.int16)])
+        return samples[:expected]
+
+    def _lay(self, line: I16, samples: I16, start: int, boundary: int) -> None:
+        """Copies a run to its place; what reaches beyond the boundary is carried into the next block."""
+        place, end = start - self.written, start + len(samples)
+        if place < 0:
+            samples, place = samples[-place:], 0
+        bridge = place - (self._covered - self.written)
+        if 0 < bridge <= self.rate * BRIDGE_MS // 1000 and place - bridge > 0 and place < len(line) and len(samples):
+            line[place - bridge : place] = np.linspace(line[place - bridge - 1], samples[0], bridge + 2)[1:-1]
+        inside = min(len(samples), len(line) - place)
+        if inside > 0:
+            line[place : place + inside] = samples[:inside]
+        beyond = samples[max(0, inside) :]
+        if end > boundary and len(beyond):
+            offset = max(0, start - boundary)
+            need = offset + len(beyond)
+            if need > len(self._carry):
+                self._carry = np.concatenate([self._carry, np.zeros(need - len(self._carry), dtype=np.int16)])
+            self._carry[offset:need] = beyond
+
+    # facts
+
+    def _note_codec(self, name: str) -> None:
+        sheet = self.tally.sheet
+        if name not in sheet.codecs:
+            sheet.codecs.append(name)
+        sheet.codec_changes += self.tally.last_codec not in ("", name)
+        self.tally.last_codec = name
+
+    def _note_gap(self, start: int, source: int, after_loss: bool) -> None:
+        if start <= self._covered:
+            return
+        if self._covered_by == -1 and self._covered == 0:
+            cause = "none"
+        elif source != self._covered_by:
+            cause = "source"
+        else:
+            cause = "loss" if after_loss else "silence"
+        self._gap(self._covered, start, cause)
+
+    def _cover(self, end: int, source: int) -> None:
+        if end > self._covered:
+            self._covered, self._covered_by = end, source
+
+    def _gap(self, begin: int, end: int, cause: str) -> None:
+        sheet = self.tally.sheet
+        begin_ms, end_ms = begin * 1000 // self.rate, end * 1000 // self.rate
+        if end_ms - begin_ms > BRIDGE_MS:
+            sheet.missing_ms += end_ms - begin_ms
+        if end_ms - begin_ms < MIN_GAP_MS:
+            return
+        begin_us, end_us = self.from_us + begin_ms * 1000, self.from_us + end_ms * 1000
+        cause = next((why for since, until, why in self.events if since < end_us and until > begin_us), cause)
+        if len(sheet.gaps) < MAX_GAPS:
+            sheet.gaps.append(Gap(self.recorded_ms + begin_ms, self.recorded_ms + end_ms, cause))
+        else:
+            sheet.gaps_omitted += 1
+
+    def _conclude(self, length: int) -> None:
+        if length > self._covered:
+            self._gap(self._covered, length, "none")
+        sheet = self.tally.sheet
+        for source in self._sources.values():
+            sheet.time_base_changes += source.jumps
+            drift = placing.drift_ppm(source)
+            if drift is not None and (self.tally.drift is None or len(source.trend) > self.tally.drift[0]):
+                self.tally.drift = (len(source.trend), drift)
+
+
+def _kind(codec: Codec) -> int:
+    if codec.name == "TELEPHONE-EVENT":
+        return DIGITS
+    if codec.name == "CN":
+        return NOISE
+    return AUDIO if codecs.audio_rate(codec) else UNKNOWN
+
+
+def _groups(column: I64) -> list[tuple[int, I64]]:
+    """(value, rows) for each distinct value, by first appearance; rows ascend."""
+    if not len(column):
+        return []
+    if (column == column[0]).all():
+        return [(int(column[0]), np.arange(len(column)))]
+    order = np.argsort(column, kind="stable")
+    cuts = np.flatnonzero(np.diff(column[order])) + 1
+    groups = [(int(column[rows[0]]), rows) for rows in np.split(order, cuts)]
+    return sorted(groups, key=lambda group: int(group[1][0]))
+
+
+def _gather(buffer: NDArray[np.uint8], at: I64, size: I64) -> NDArray[np.uint8]:
+    """The payloads, one after the other."""
+    if len(at) == 1:
+        return buffer[at[0] : at[0] + size[0]]
+    steps = np.diff(at)
+    if (size == size[0]).all() and (steps == steps[0]).all() and steps[0] >= size[0]:
+        view = np.lib.stride_tricks.as_strided(buffer[at[0] :], (len(at), int(size[0])), (int(steps[0]), 1))
+        return view.reshape(-1)
+    ends = np.cumsum(size)
+    return buffer[np.repeat(at - (ends - size), size) + np.arange(int(ends[-1]))]
+
+
+def _merge(parts: list[_Pending]) -> _Pending | None:
+    """One set of columns from several; payloads are copied together only where buffers differ."""
+    parts = [part for part in parts if len(part.seq)]
+    if not parts:
+        return None
+    merged = parts[0]
+    for part in parts[1:]:
+        shift, buffer = 0, merged.buffer
+        if part.buffer is not buffer:
+            shift, buffer = len(buffer), np.concatenate([buffer, part.buffer])
+        merged = _Pending(
+            buffer,
+            np.concatenate([merged.at, part.at + shift]),
+            *(
+                np.concatenate([getattr(merged, name), getattr(part, name)])
+                for name in ("size", "start", "samples", "codec", "kind", "source", "segment", "seq")
+            ),
+        )
+    return merged

@@ -1,0 +1,250 @@
+"""From a tape to a file: two channels on one time line, encoded, measured.
+
+``Renderer`` is the streaming core: it can follow a call (``open``, ``feed``, ``advance``, ``close``, ``finish``) and never
+holds more than about half a minute of samples. ``render_tape`` is the batch: it feeds a whole tape. Both give the same
+bytes for the same packets.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earwitness.archive.render import codecs, wav
+from earwitness.archive.render.channel import Channel, Tally
+from earwitness.archive.render.ogg import OggOpus
+from earwitness.archive.render.opus import RATES
+from earwitness.archive.render.packets import Packets, read_headers, read_tape
+from earwitness.archive.render.peaks import Meter, Peaks
+from earwitness.archive.render.plan import Codec, TapePlan
+from earwitness.archive.render.sheet import ChannelSheet, QualitySheet
+
+I16 = NDArray[np.int16]
+
+SUPPORTED_AUDIO_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16")
+"""Values of ``trunk_recording_audioFormat`` that can be recorded. Of A9's list, G726-32, GSM and TrueSpeech cannot:
+they are mono formats without an encoder in our libraries, and a trunk that asks for them is refused when it is set up."""
+
+COMPLEXITY = 5
+
+
+def bitrate(rate: int, channels: int) -> int:
+    """Bit/s of the Opus master.
+
+    Two channels share a stream, so each must be kept out of the other. Measured with a different tone on either side: at
+    8 kHz 24 kbit/s keep them 33 dB and more apart, at 16 kHz 24 kbit/s only 8 dB, 32 kbit/s 21 dB, 40 kbit/s 50 dB. While
+    only one side speaks, the other is exactly silent at any of them; ``application=audio`` leaks at -23 dB even then.
+    """
+    if channels == 1:
+        return 16000 if rate <= 8000 else 24000
+    return 24000 if rate <= 8000 else 40000
+
+
+class UnsupportedFormatError(ValueError):
+    """An audio format that cannot be written; the message lists those that can."""
+
+
+class Sink(Protocol):
+    """Where samples go."""
+
+    media_type: str
+    extension: str
+
+    def samples(self, block: I16) -> None:
+        """Takes samples (n, channels)."""
+        ...
+
+    def finish(self) -> None:
+        """Writes the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What came of a tape."""
+
+    media_type: str
+    """``audio/ogg`` or ``audio/wav``."""
+    extension: str
+    """``opus`` or ``wav``."""
+    rate: int
+    """Samples per second."""
+    channels: int
+    """2: 0 = the leg's party, 1 = what was sent to it. 1: both mixed."""
+    length_ms: int
+    peaks: Peaks
+    sheet: QualitySheet
+
+
+def check_audio_format(audio_format: str) -> None:
+    """Refuses a trunk's audio format that cannot be written.
+
+    :raises UnsupportedFormatError: see ``SUPPORTED_AUDIO_FORMATS``.
+    """
+    if audio_format not in SUPPORTED_AUDIO_FORMATS:
+        raise UnsupportedFormatError(
+            f"{audio_format!r} cannot be written; take one of {', '.join(SUPPORTED_AUDIO_FORMATS)}"
+        )
+
+
+class Renderer:
+    """Follows a tape. Call ``open``, then ``feed`` and ``advance`` as often as you like, ``close``; at last ``finish``."""
+
+    def __init__(self, plan: TapePlan, rate: int, sink: Callable[[int, int], Sink]) -> None:
+        """
+        :param plan: codecs and identity of the tape; openings are told through ``open`` and ``close``.
+        :param rate: samples per second of the file; see ``choose_rate``.
+        :param sink: (rate, channels) -> where samples go.
+        """
+        self.plan, self.rate = plan, rate
+        self.channels = 2 if plan.dual_channel else 1
+        self.sink = sink(rate, self.channels)
+        self._tallies = [Tally(ChannelSheet()), Tally(ChannelSheet())]
+        self._meter = Meter(rate, 2)
+        self._lines: list[Channel] = []
+        self._queues: list[list[I16]] = [[], []]
+        self._opened_us = 0
+        self._recorded_us = 0
+        self._written = 0
+
+    def open(self, from_us: int) -> None:
+        """The tape opened."""
+        self._opened_us = from_us
+        self._lines = [
+            Channel(
+                self.rate,
+                from_us,
+                self.plan.epoch,
+                tally,
+                recorded_ms=self._recorded_us // 1000,
+                events=tuple((gap.from_us, gap.to_us, gap.cause) for gap in self.plan.gaps if gap.channel == channel),
+            )
+            for channel, tally in enumerate(self._tallies)
+        ]
+
+    def feed(self, channel: int, packets: Packets) -> None:
+        """Takes packets of channel 0 or 1, in order of arrival."""
+        self._lines[channel].feed(packets)
+
+    def advance(self, now_us: int) -> None:
+        """Everything that arrived before ``now_us`` has been fed: writes what has become final."""
+        self._take([line.advance(now_us) for line in self._lines])
+
+    def close(self, to_us: int) -> None:
+        """The tape closed: writes the rest of the opening."""
+        self._take([line.finish(to_us) for line in self._lines])
+        self._recorded_us += max(0, to_us - self._opened_us)
+        self._lines = []
+
+    def finish(self) -> Rendering:
+        """Writes the end of the file."""
+        self.sink.finish()
+        length_ms = round(self._written * 1000 / self.rate)
+        peaks = self._meter.finish()
+        for channel, tally in enumerate(self._tallies):
+            self._complete(channel, tally, self._tallies[1 - channel])
+        sheet = QualitySheet(length_ms, self.rate, [tally.sheet for tally in self._tallies])
+        return Rendering(self.sink.media_type, self.sink.extension, self.rate, self.channels, length_ms, peaks, sheet)
+
+    def _take(self, lines: list[list[I16]]) -> None:
+        for first, second in zip(*lines, strict=True):
+            pair = np.empty((len(first), 2), dtype=np.int16)
+            pair[:, 0], pair[:, 1] = first, second
+            self._written += len(pair)
+            self._meter.samples(pair)
+            self.sink.samples(pair if self.channels == 2 else mix(pair))
+
+    def _complete(self, channel: int, tally: Tally, other: Tally) -> None:
+        sheet, meter = tally.sheet, self._meter
+        sheet.loss_percent = round(100 * sheet.lost / tally.expected, 2) if tally.expected else 0.0
+        sheet.one_way = not tally.audio_packets and bool(other.audio_packets)
+        sheet.silence_percent = round(100 * int(meter.silent[channel]) / meter.spans, 1) if meter.spans else 100.0
+        sheet.clipped_samples = int(meter.clipped[channel])
+        sheet.level_dbfs, sheet.peak_dbfs = meter.level_dbfs(channel), meter.peak_dbfs(channel)
+        sheet.jitter_mean_ms = round(tally.step_sum / tally.steps / 1000, 2) if tally.steps else 0.0
+        sheet.drift_ppm = round(tally.drift[1], 1) if tally.drift else None
+
+
+def mix(pair: I16) -> I16:
+    """Two channels (n, 2) as one (n, 1): their sum, limited."""
+    total = pair[:, 0].astype(np.int32) + pair[:, 1]
+    return np.clip(total, -32768, 32767).astype(np.int16)[:, None]
+
+
+def choose_rate(heard: set[Codec]) -> int:
+    """The call's own rate: the least that libopus takes and that loses nothing of any codec heard; 8000 for none."""
+    highest = max((codecs.audio_rate(codec) for codec in heard), default=0)
+    return next((rate for rate in RATES if rate >= highest), RATES[-1])
+
+
+def codecs_heard(plan: TapePlan, packets: Packets) -> set[Codec]:
+    """The codecs of a batch of packets."""
+    headers = read_headers(packets)
+    known = plan.epoch(int(packets.arrival_us[-1])) if len(packets) else plan.epoch(0)
+    types = set(np.unique(headers.payload_type).tolist())
+    return {codec for codec in (known.find(payload_type) for payload_type in types) if codec is not None}
+
+
+def master_sink(plan: TapePlan, write: Callable[[bytes], object]) -> Callable[[int, int], Sink]:
+    """The sink for a tape's own audio format.
+
+    :raises UnsupportedFormatError: the format cannot be written.
+    """
+    check_audio_format(plan.audio_format)
+    tags = {"audio/PCMU": wav.MU_LAW, "audio/PCMA": wav.A_LAW, "audio/L16": wav.PCM}
+
+    def make(rate: int, channels: int) -> Sink:
+        if plan.audio_format == "audio/opus":
+            serial = zlib.crc32(plan.tape_id.encode())
+            return OggOpus(write, rate, channels, serial=serial, bitrate=bitrate(rate, channels), complexity=COMPLEXITY)
+        length = sum(round(opening.length_us * rate / 1e6) for opening in plan.openings)
+        return wav.Wav(write, rate, channels, length=length, tag=tags[plan.audio_format])
+
+    return make
+
+
+def render_tape(
+    plan: TapePlan,
+    write: Callable[[bytes], object],
+    sink: Callable[[int, int], Sink] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Rendering:
+    """Renders a closed tape; the file goes to ``write`` piece by piece, front to back.
+
+    :param sink: another file format than the trunk's, made from the packets.
+    :param progress: told the share that is done, 0..1.
+    :raises UnsupportedFormatError: the trunk's audio format cannot be written.
+    """
+    rate = choose_rate(_all_codecs(plan))
+    renderer = Renderer(plan, rate, sink or master_sink(plan, write))
+    for number, opening in enumerate(plan.openings):
+        renderer.open(opening.from_us)
+        for channel in (0, 1):
+            renderer.feed(channel, read_tape(plan.file(opening.index, channel)))
+        renderer.close(opening.from_us + opening.length_us)
+        if progress is not None:
+            progress((number + 1) / len(plan.openings))
+    return renderer.finish()
+
+
+def render_to_file(plan: TapePlan, path: Path) -> Rendering:
+    """Renders to a file, which appears under its name only when it is whole. Keep ``path`` in the spool folder."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        rendering = render_tape(plan, file.write)
+    partial.replace(path)
+    return rendering
+
+
+def _all_codecs(plan: TapePlan) -> set[Codec]:
+    heard: set[Codec] = set()
+    for opening in plan.openings:
+        for channel in (0, 1):
+            heard |= codecs_heard(plan, read_tape(plan.file(opening.index, channel)))
+    return heard
