@@ -1,8 +1,8 @@
 """The one wall clock of a running edge and its media processes.
 
-CLOCK_MONOTONIC is shared by all processes of a machine, so wall time is that clock plus an anchor which the edge takes once, at its
-start, and hands to every media process. Event times, tape times and packet times are therefore comparable, and none of
-them steps when somebody sets the clock of the machine during a call.
+CLOCK_MONOTONIC is shared by all processes of a machine, so wall time is that clock plus an anchor which the edge takes
+once, at its start, and hands to every media process. Event times, tape times and packet times are therefore comparable,
+and none of them steps when somebody sets the clock of the machine during a call.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
 """What the edge may ask of a media engine, and what a media engine tells the edge.
 
-The edge never touches a packet. It opens a leg's sockets, says where the other side is and what was negotiated, connects legs, and
-opens and closes tapes. Every command returns at once and none waits for a media process: commands are carried out in the order in which they were
-given, and commands given while no media process is alive are carried out by its replacement.
+The edge never touches a packet. It opens a leg's sockets, says where the other side is and what was negotiated,
+connects legs, and opens and closes tapes. Every command returns at once and none waits for a media process: commands
+are carried out in the order in which they were given, and commands given while no media process is alive are carried
+out by its replacement.
 
-Times are UTC microseconds on the engine's ``clock`` (see ``clock.WallClock``). Times given with a command (``at``) are compared with the arrival times
-that the kernel stamps on packets: a tape opened ``at`` T holds every packet that arrived at T or later and none that arrived before, whatever the
-delay of the command; likewise for closing.
+Times are UTC microseconds on the engine's ``clock`` (see ``clock.WallClock``). Times given with a command (``at``) are
+compared with the arrival times that the kernel stamps on packets: a tape opened ``at`` T holds every packet that
+arrived at T or later and none that arrived before, whatever the delay of the command; likewise for closing.
 
 Order that callers may rely on:
 
-* ``open_leg`` binds the ports before it returns, so that they can go into SDP straight away; packets that arrive early wait in the kernel.
+* ``open_leg`` binds the ports before it returns, so that they can go into SDP straight away; packets that arrive early
+  wait in the kernel.
 * ``open_tape`` followed by answering the call loses no packet of the answer.
 * Events of one leg arrive in the order in which they happened. They are delivered on the event loop's thread.
 """
@@ -64,7 +66,9 @@ class Remote:
     rtcp: Address | None = None
     """a=rtcp of the peer; None: the RTP port + 1. Equal to ``rtp`` with rtcp-mux (RFC 5761)."""
     payload_types: Mapping[int, Codec] = field(default_factory=dict)
-    """Payload types of this leg; both directions use them. A number that differs on the connected leg is rewritten on the way."""
+    """Payload types of this leg; both directions use them. A number that differs on the connected leg is rewritten on
+    the way.
+    """
     telephone_event: int | None = None
     """Payload type of RFC 4733 events on this leg."""
     sending: bool = True
@@ -72,7 +76,8 @@ class Remote:
     receiving: bool = True
     """The peer may send to us. False: what it sends is dropped, neither relayed nor taped."""
     sources: tuple[str, ...] = ()
-    """Hosts from which media may plausibly come beside ``rtp[0]``: the peer's SIP source address, for peers behind NAT."""
+    """Hosts from which media may plausibly come beside ``rtp[0]``: the peer's SIP source address, for peers behind NAT.
+    """
 
 
 class MediaEvent:
@@ -116,7 +121,9 @@ class Digit(MediaEvent):
 
 @dataclass(frozen=True, slots=True)
 class Silence(MediaEvent):
-    """No valid packet from a leg since ``since`` (or none at all since it was opened); reported once, after ``silence_s``."""
+    """No valid packet from a leg since ``since`` (or none at all since it was opened); reported once, after
+    ``silence_s``.
+    """
 
     leg_id: str
     since: int
@@ -181,7 +188,9 @@ class TapeClosed(MediaEvent):
 
 @dataclass(frozen=True, slots=True)
 class TapeFailed(MediaEvent):
-    """A tape cannot be written (disk full, no permission). Relaying goes on; writing is tried again, and a ``Gap`` tells what is missing."""
+    """A tape cannot be written (disk full, no permission). Relaying goes on; writing is tried again, and a ``Gap``
+    tells what is missing.
+    """
 
     tape_id: str
     opening: int
@@ -211,8 +220,8 @@ EventHandler = Callable[[MediaEvent], None]
 class MediaEngine(Protocol):
     """The media engine of an edge. Unknown leg, play and tape ids are ignored.
 
-    A call's commands in order: ``open_leg`` for each leg, ``set_remote`` at each (re-)negotiation, ``connect``, ``open_tape``, …,
-    ``close_tape``, ``close_leg``. ``close_leg`` implies the rest.
+    A call's commands in order: ``open_leg`` for each leg, ``set_remote`` at each (re-)negotiation, ``connect``,
+    ``open_tape``, …, ``close_tape``, ``close_leg``. ``close_leg`` implies the rest.
     """
 
     @property
@@ -245,7 +254,8 @@ class MediaEngine(Protocol):
         """Stop a play."""
 
     def open_tape(self, tape_id: str, opening: int, leg_id: str, directory: Path, *, at: int | None = None) -> None:
-        """Record a leg from ``at`` (None: now): ``<tape id>.<opening>.0.rtpdump`` what its party says, ``….1.rtpdump`` what is sent to it.
+        """Record a leg from ``at`` (None: now): ``<tape id>.<opening>.0.rtpdump`` what its party says, ``….1.rtpdump``
+        what is sent to it.
 
         ``directory`` is made when missing. At most one tape of each id is open at a time; a leg may have several tapes.
         """

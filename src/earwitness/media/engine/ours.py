@@ -1,0 +1,514 @@
+"""Our own media engine, as the edge sees it: sockets and state here, packets in media processes.
+
+The edge binds every RTP socket and keeps it, listens on a unix socket for media processes, and gives each that connects
+one *seat*: an arena (see ``rtp.arena``) and the legs that live in it. Everything a seat's process needs is in this
+object's tables, so a process that dies is replaced by telling the next one that connects all of it; there is no queue
+of commands to keep. What must survive its own end, a tape that was closed or a leg that was hung up while nobody was
+there, stays in the tables until the process has confirmed it.
+
+Legs of one group (conversation) share a seat; groups go to the seat with the fewest legs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from earwitness.media.engine import wire
+from earwitness.media.engine.clock import WallClock
+from earwitness.media.engine.interface import (
+    Activity,
+    Digit,
+    EngineError,
+    EngineLost,
+    EngineRestored,
+    EventHandler,
+    FirstPacket,
+    Gap,
+    LocalMedia,
+    MediaEvent,
+    NoPortsError,
+    PlayEnded,
+    Remote,
+    Silence,
+    SourceChanged,
+    TapeClosed,
+    TapeFailed,
+    TapeOpened,
+)
+from earwitness.media.rtp import arena
+from earwitness.media.rtp.ports import Pair, PortRange, PortsExhausted
+
+log = structlog.get_logger()
+
+EVENTS: dict[str, type[MediaEvent]] = {
+    "first_packet": FirstPacket,
+    "source_changed": SourceChanged,
+    "digit": Digit,
+    "silence": Silence,
+    "activity": Activity,
+    "gap": Gap,
+    "play_ended": PlayEnded,
+    "tape_opened": TapeOpened,
+    "tape_failed": TapeFailed,
+}
+
+
+@dataclass(slots=True)
+class _Tape:
+    tape_id: str
+    opening: int
+    slot: int
+    generation: int
+    directory: str
+    at: int
+    until: int | None = None
+
+
+@dataclass(slots=True)
+class _Play:
+    play_id: str
+    fd: int
+    loop: bool
+    at: int
+
+
+@dataclass(slots=True)
+class _Leg:
+    leg_id: str
+    group: str
+    seat: _Seat
+    slot: int
+    pair: Pair
+    known: bool = False
+    """Whether a media process has been told of this leg (its replacement then resumes it)."""
+    remote: Remote | None = None
+    peer: _Leg | None = None
+    tapes: dict[str, _Tape] = field(default_factory=dict)
+    """Open ones, by tape id."""
+    play: _Play | None = None
+    closed_at: int | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Seat:
+    number: int
+    layout: arena.Layout
+    fd: int
+    free_legs: list[int]
+    free_tapes: list[int]
+    legs: dict[int, _Leg] = field(default_factory=dict)
+    tapes: dict[int, tuple[_Leg, _Tape]] = field(default_factory=dict)
+    """By tape slot: all that are not confirmed closed."""
+    connection: socket.socket | None = None
+    pid: int = 0
+    backlog: deque[tuple[bytes, tuple[int, ...]]] = field(default_factory=deque)
+    lost_at: float | None = None
+
+
+class OurEngine:
+    """``MediaEngine`` by our own media processes. Use from one event loop; ``start`` before anything else.
+
+    :param socket_path: unix socket that media processes connect to (``earwitness.media.process.run``)
+    :param on_event: called with each event, on the event loop
+    :param processes: how many media processes there will be
+    :param legs: most legs of one process
+    :param tick_ms: how often packets are moved; adds at most that much latency
+    :param silence_s: without packets for so long, a leg is reported silent
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        on_event: EventHandler,
+        *,
+        clock: WallClock | None = None,
+        ports: tuple[int, int] = (20000, 29999),
+        processes: int = 1,
+        legs: int = 2000,
+        tick_ms: int = 10,
+        silence_s: float = 5.0,
+        quarantine_s: float = 5.0,
+        receive_buffer: int = 1 << 20,
+        sweep: str = "auto",
+    ) -> None:
+        self._path = socket_path
+        self._on_event = on_event
+        self._clock = clock or WallClock.start()
+        self._ports = PortRange(*ports, quarantine_s=quarantine_s, receive_buffer=receive_buffer)
+        self._hello = wire.Hello(self._clock.anchor_us, legs, tick_ms * 1000, round(silence_s * 1_000_000), sweep)
+        layout = arena.Layout(legs)
+        self._seats = [
+            _Seat(
+                number,
+                layout,
+                arena.create(layout),
+                list(range(legs - 1, -1, -1)),
+                list(range(layout.channels // 2 - 1, -1, -1)),
+            )
+            for number in range(processes)
+        ]
+        self._legs: dict[str, _Leg] = {}
+        self._tapes: dict[str, _Leg] = {}
+        self._groups: dict[str, tuple[_Seat, int]] = {}
+        self._generation = 0
+        self._listener: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Listens for media processes. Raises OSError when the socket path cannot be used."""
+        self._loop = asyncio.get_running_loop()
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._listener.bind(str(self._path))
+        self._path.chmod(0o600)
+        self._listener.listen(16)
+        self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    async def ready(self) -> None:
+        """Returns when every seat has its media process."""
+        while any(seat.connection is None for seat in self._seats):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def idle(self) -> None:
+        """Returns when every leg and tape that was closed is confirmed closed."""
+        while any(leg.closed_at is not None for seat in self._seats for leg in seat.legs.values()) or any(
+            tape.until is not None for seat in self._seats for _, tape in seat.tapes.values()
+        ):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def stop(self) -> None:
+        """Closes all legs, waits up to two seconds for their tapes to be complete, and ends the media processes."""
+        for leg_id in list(self._legs):
+            self.close_leg(leg_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await self.idle()
+        for seat in self._seats:
+            self._send(seat, ["exit"])
+            self._forget_connection(seat)
+            for leg in seat.legs.values():
+                leg.pair.close()
+            os.close(seat.fd)
+        if self._listener is not None and self._loop is not None:
+            self._loop.remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._path.unlink(missing_ok=True)
+
+    @property
+    def clock(self) -> WallClock:
+        """See ``MediaEngine``."""
+        return self._clock
+
+    @property
+    def leg_count(self) -> int:
+        """Legs that are open."""
+        return len(self._legs)
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the media processes that are connected."""
+        return [seat.pid for seat in self._seats if seat.connection is not None and seat.pid]
+
+    # --- commands
+
+    def open_leg(self, leg_id: str, *, group: str, host: str) -> LocalMedia:
+        """See ``MediaEngine``."""
+        if leg_id in self._legs:
+            raise EngineError(f"leg {leg_id} is already open")
+        seat, count = self._groups.get(group) or (min(self._seats, key=lambda seat: len(seat.legs)), 0)
+        if not seat.free_legs:
+            raise NoPortsError("the media processes carry as many legs as they may")
+        try:
+            pair = self._ports.open(host, time.monotonic())
+        except PortsExhausted as error:
+            raise NoPortsError(str(error)) from error
+        except (OSError, ValueError) as error:
+            raise EngineError(f"no media port on {host}: {error}") from error
+        leg = _Leg(leg_id, group, seat, seat.free_legs.pop(), pair)
+        self._groups[group] = (seat, count + 1)
+        self._legs[leg_id] = seat.legs[leg.slot] = leg
+        self._tell_leg(leg)
+        return LocalMedia(host, pair.port, pair.port + 1)
+
+    def set_remote(self, leg_id: str, remote: Remote) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None:
+            leg.remote = remote
+            self._send(leg.seat, ["remote", leg.slot, wire.remote_to_wire(remote), self._clock.now_us()])
+
+    def connect(self, a: str, b: str) -> None:
+        """See ``MediaEngine``. Raises EngineError when the legs belong to groups that live in different processes."""
+        one, other = self._legs.get(a), self._legs.get(b)
+        if one is None or other is None or one is other:
+            return
+        if one.seat is not other.seat:
+            raise EngineError("these legs live in different media processes: give them one group")
+        self._unpeer(one)
+        self._unpeer(other)
+        one.peer, other.peer = other, one
+        self._send(one.seat, ["connect", one.slot, other.slot])
+
+    def disconnect(self, leg_id: str) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None:
+            self._unpeer(leg)
+            self._send(leg.seat, ["disconnect", leg.slot])
+
+    def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is None:
+            return
+        at = self._clock.now_us()
+        try:
+            fd = self._open_source(source)
+        except OSError as error:
+            self._on_event(PlayEnded(leg_id, play_id, at, f"cannot be read: {error.strerror}"))
+            return
+        self._end_play(leg)
+        leg.play = _Play(play_id, fd, loop, at)
+        self._send(leg.seat, ["play", leg.slot, play_id, loop, at], (fd,))
+
+    def stop_play(self, leg_id: str, play_id: str) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None and leg.play is not None and leg.play.play_id == play_id:
+            self._end_play(leg)
+            self._send(leg.seat, ["stop", leg.slot, play_id])
+
+    def open_tape(self, tape_id: str, opening: int, leg_id: str, directory: Path, *, at: int | None = None) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is None or tape_id in self._tapes:
+            return
+        at = self._clock.now_us() if at is None else at
+        if not leg.seat.free_tapes:
+            self._on_event(TapeFailed(tape_id, opening, leg_id, "too many tapes", at))
+            return
+        self._generation += 1
+        tape = _Tape(tape_id, opening, leg.seat.free_tapes.pop(), self._generation, str(directory), at)
+        leg.tapes[tape_id] = tape
+        self._tapes[tape_id] = leg
+        leg.seat.tapes[tape.slot] = (leg, tape)
+        self._tell_tape(leg, tape)
+
+    def close_tape(self, tape_id: str, *, at: int | None = None) -> None:
+        """See ``MediaEngine``."""
+        leg = self._tapes.pop(tape_id, None)
+        if leg is not None:
+            tape = leg.tapes.pop(tape_id)
+            tape.until = self._clock.now_us() if at is None else at
+            self._send(leg.seat, ["untape", tape.slot, tape.until])
+
+    def close_leg(self, leg_id: str) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.pop(leg_id, None)
+        if leg is None:
+            return
+        for tape_id in list(leg.tapes):
+            self.close_tape(tape_id)
+        self._end_play(leg)
+        leg.closed_at = self._clock.now_us()
+        seat, count = self._groups[leg.group]
+        if count > 1:
+            self._groups[leg.group] = (seat, count - 1)
+        else:
+            del self._groups[leg.group]
+        self._send(leg.seat, ["close", leg.slot, leg.closed_at])
+
+    def dropped(self, leg_id: str) -> Mapping[str, int]:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        return leg.dropped if leg is not None else {}
+
+    @staticmethod
+    def _unpeer(leg: _Leg) -> None:
+        if leg.peer is not None:
+            leg.peer.peer = None
+            leg.peer = None
+
+    @staticmethod
+    def _open_source(source: Path | bytes) -> int:
+        if isinstance(source, Path):
+            return os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.memfd_create("earwitness-prompt", os.MFD_CLOEXEC)
+        with io.FileIO(fd, "w", closefd=False) as memory:
+            memory.write(source)
+        return fd
+
+    @staticmethod
+    def _end_play(leg: _Leg) -> None:
+        if leg.play is not None:
+            os.close(leg.play.fd)
+            leg.play = None
+
+    # --- media processes
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        vacant = [seat for seat in self._seats if seat.connection is None]
+        if not vacant:
+            connection.close()
+            return
+        seat = max(vacant, key=lambda seat: len(seat.legs))
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        seat.connection = connection
+        assert self._loop is not None
+        self._loop.add_reader(connection.fileno(), self._read, seat, connection)
+        self._send(seat, ["hello", wire.hello_to_wire(self._hello)], (seat.fd,))
+        self._tell_everything(seat)
+
+    def _tell_everything(self, seat: _Seat) -> None:
+        for leg in seat.legs.values():
+            self._tell_leg(leg)
+        for leg in seat.legs.values():
+            if leg.peer is not None and leg.slot < leg.peer.slot:
+                self._send(seat, ["connect", leg.slot, leg.peer.slot])
+        for leg, tape in seat.tapes.values():
+            self._tell_tape(leg, tape)
+            if tape.until is not None:
+                self._send(seat, ["untape", tape.slot, tape.until])
+        for leg in seat.legs.values():
+            if leg.play is not None:
+                play = leg.play
+                self._send(seat, ["play", leg.slot, play.play_id, play.loop, play.at], (play.fd,))
+            if leg.closed_at is not None:
+                self._send(seat, ["close", leg.slot, leg.closed_at])
+        self._send(seat, ["take over"])
+
+    def _tell_leg(self, leg: _Leg) -> None:
+        pair = leg.pair
+        remote = wire.remote_to_wire(leg.remote) if leg.remote is not None else None
+        message = ["leg", leg.slot, leg.leg_id, pair.host, pair.port, remote, leg.known]
+        if self._send(leg.seat, message, (pair.rtp.fileno(), pair.rtcp.fileno())):
+            leg.known = True
+
+    def _tell_tape(self, leg: _Leg, tape: _Tape) -> None:
+        self._send(
+            leg.seat,
+            ["tape", tape.slot, tape.generation, tape.tape_id, tape.opening, leg.slot, tape.directory, tape.at],
+        )
+
+    def _send(self, seat: _Seat, message: list[Any], fds: tuple[int, ...] = ()) -> bool:
+        """Sends a command if there is somebody to get it (who comes later is told everything)."""
+        if seat.connection is None:
+            return False
+        data = wire.encode(message)
+        if not seat.backlog:
+            try:
+                wire.send(seat.connection, data, fds)
+                return True
+            except BlockingIOError:
+                assert self._loop is not None
+                self._loop.add_writer(seat.connection.fileno(), self._send_backlog, seat)
+            except OSError:
+                self._lose(seat)
+                return False
+        # The descriptors may be closed by the time that this is sent: keep copies.
+        seat.backlog.append((data, tuple(os.dup(fd) for fd in fds)))
+        return True
+
+    def _send_backlog(self, seat: _Seat) -> None:
+        assert seat.connection is not None and self._loop is not None  # noqa: PT018
+        try:
+            while seat.backlog:
+                data, fds = seat.backlog[0]
+                wire.send(seat.connection, data, fds)
+                seat.backlog.popleft()
+                for fd in fds:
+                    os.close(fd)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lose(seat)
+            return
+        self._loop.remove_writer(seat.connection.fileno())
+
+    def _read(self, seat: _Seat, connection: socket.socket) -> None:
+        while seat.connection is connection:
+            try:
+                received = wire.receive(connection)
+            except BlockingIOError:
+                return
+            if received is None:
+                self._lose(seat)
+                return
+            for name, *fields in received[0]:
+                self._event(seat, name, fields)
+
+    def _lose(self, seat: _Seat) -> None:
+        self._forget_connection(seat)
+        seat.pid = 0
+        seat.lost_at = time.monotonic()
+        log.warning("a media process is gone", seat=seat.number, legs=len(seat.legs))
+        self._on_event(EngineLost(len(seat.legs)))
+
+    def _forget_connection(self, seat: _Seat) -> None:
+        if seat.connection is None:
+            return
+        assert self._loop is not None
+        self._loop.remove_reader(seat.connection.fileno())
+        self._loop.remove_writer(seat.connection.fileno())
+        seat.connection.close()
+        seat.connection = None
+        for _, fds in seat.backlog:
+            for fd in fds:
+                os.close(fd)
+        seat.backlog.clear()
+
+    def _event(self, seat: _Seat, name: str, fields: list[Any]) -> None:
+        if name == "ready":
+            seat.pid = fields[0]
+            if seat.lost_at is not None:
+                after = round((time.monotonic() - seat.lost_at) * 1000)
+                seat.lost_at = None
+                self._on_event(EngineRestored(len(seat.legs), after))
+            self._changed.set()
+        elif name == "leg_closed":
+            leg = seat.legs.pop(fields[0], None)
+            if leg is not None:
+                seat.free_legs.append(leg.slot)
+                self._ports.release(leg.pair, time.monotonic())
+            self._changed.set()
+        elif name == "tape_closed":
+            tape_id, opening, leg_id, packets, sizes, at, slot = fields
+            if seat.tapes.pop(slot, None) is not None:
+                seat.free_tapes.append(slot)
+                self._on_event(TapeClosed(tape_id, opening, leg_id, tuple(packets), tuple(sizes), at))
+            self._changed.set()
+        elif name == "dropped":
+            leg = self._legs.get(fields[0])
+            if leg is not None:
+                leg.dropped = fields[1]
+        else:
+            if name == "play_ended":
+                leg = self._legs.get(fields[0])
+                if leg is not None and leg.play is not None and leg.play.play_id == fields[1]:
+                    self._end_play(leg)
+            self._on_event(EVENTS[name](*fields))

@@ -1,0 +1,101 @@
+"""What the edge and a media process say to each other: JSON arrays, one a message, over a SOCK_SEQPACKET unix socket.
+
+Edge to media, sockets and files as SCM_RIGHTS beside the message (times are UTC us, slots are numbers that the edge
+gives)::
+
+    ["hello", settings] + arena        first message; settings as in ``Hello``
+    ["leg", slot, leg id, host, port, remote | null, resume] + RTP socket, RTCP socket
+    ["remote", slot, remote, at]       remote as in ``remote_to_wire``
+    ["connect", slot, slot]  ["disconnect", slot]
+    ["tape", tape slot, generation, tape id, opening, leg slot, directory, at]
+    ["untape", tape slot, at]
+    ["play", slot, play id, loop, at] + WAV file
+    ["stop", slot, play id]
+    ["close", slot, at]
+    ["take over"]                      all legs, tapes and plays there are have been given: begin, with what a
+    predecessor left ["exit"]
+
+Media to edge: an array of events, each ``[name, …]`` with the fields of the dataclass of that name in ``interface``,
+and ``["ready"]``, ``["leg_closed", slot]``, ``["dropped", leg id, {reason: packets}]``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from earwitness.media.engine.interface import Codec, Remote
+
+MESSAGE_SIZE = 128 * 1024
+MAX_FDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Settings of a media process."""
+
+    anchor_us: int
+    legs: int
+    tick_us: int
+    silence_us: int
+    sweep: str
+    """``auto``, ``mmsg`` or ``uring``."""
+
+
+def encode(message: list[Any]) -> bytes:
+    """A message as bytes."""
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def send(connection: socket.socket, message: bytes, fds: tuple[int, ...] = ()) -> None:
+    """Sends one message. Raises BlockingIOError when the socket is full, OSError when the other side is gone."""
+    if fds:
+        socket.send_fds(connection, [message], list(fds))
+    else:
+        connection.send(message)
+
+
+def receive(connection: socket.socket) -> tuple[list[Any], list[int]] | None:
+    """Receives one message and its descriptors; None when the other side is gone. Raises BlockingIOError."""
+    try:
+        data, fds, _, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
+    except (ConnectionResetError, BrokenPipeError):
+        return None
+    if not data:
+        return None
+    message: list[Any] = json.loads(data)
+    return message, fds
+
+
+def hello_to_wire(hello: Hello) -> dict[str, Any]:
+    """JSON of ``Hello``."""
+    return asdict(hello)
+
+
+def remote_to_wire(remote: Remote) -> list[Any]:
+    """JSON of ``Remote``."""
+    return [
+        remote.rtp,
+        remote.rtcp,
+        {str(pt): [codec.name, codec.rate, codec.channels] for pt, codec in remote.payload_types.items()},
+        remote.telephone_event,
+        remote.sending,
+        remote.receiving,
+        list(remote.sources),
+    ]
+
+
+def remote_from_wire(data: list[Any]) -> Remote:
+    """The inverse of ``remote_to_wire``."""
+    rtp, rtcp, payload_types, telephone_event, sending, receiving, sources = data
+    return Remote(
+        tuple(rtp) if rtp else None,
+        tuple(rtcp) if rtcp else None,
+        {int(pt): Codec(*codec) for pt, codec in payload_types.items()},
+        telephone_event,
+        sending,
+        receiving,
+        tuple(sources),
+    )

@@ -1,0 +1,162 @@
+"""What a media process knows of its legs: arrays indexed by leg slot, so that a batch of packets is looked up at once.
+
+Every array has one entry more than there are legs; the last one, which index -1 reaches, stands for "no leg".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from earwitness.media.rtp.arena import Arena, Bool, Int32, Int64, UInt8, UInt32, UInt64
+from earwitness.media.rtp.dtmf import Digits
+from earwitness.media.rtp.packets import parse_sockaddr, sockaddr
+
+Address = tuple[str, int]
+DROP_PT = 255
+MALFORMED, STRANGER, NOT_RECEIVING = range(3)
+DROP_REASONS = ("malformed", "stranger", "not receiving")
+TAPS = 2
+"""Tapes that one leg can have at a time."""
+
+
+@dataclass(slots=True)
+class Leg:
+    """The part of a leg that is not looked at for each packet."""
+
+    slot: int
+    leg_id: str
+    host: str
+    port: int
+    fds: tuple[int, int]
+    attached: bool = False
+    remote: Address | None = None
+    remote_rtcp: Address | None = None
+    mux: bool = False
+    """RTCP goes and comes on the RTP port."""
+    sources: tuple[str, ...] = ()
+    codecs: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    latched: Address | None = None
+    latched_rtcp: Address | None = None
+    sending: bool = True
+    playing: bool = False
+    relatch_until: int = 0
+    """Until when (us) another plausible source may take over although the present one is not silent."""
+    peer: Leg | None = None
+    digits: Digits = field(default_factory=Digits)
+    closing_at: int | None = None
+    tapes: list[int] = field(default_factory=list)
+    """Tape slots, by tap."""
+
+
+class Legs:
+    """The look-up arrays. Those that a replacement of this process needs lie in the arena."""
+
+    def __init__(self, arena: Arena) -> None:
+        size = arena.layout.legs + 1
+        self.by_slot: dict[int, Leg] = {}
+        self.by_id: dict[str, Leg] = {}
+        self.source: UInt64 = arena.source
+        """Key of the latched source (``packets.source_keys``); 0: none."""
+        self.receiving: Bool = np.zeros(size, np.bool_)
+        self.can_send: Bool = np.zeros(size, np.bool_)
+        """Direction allows it, the destination is known and nothing is played."""
+        self.peer: Int64 = np.full(size, -1, np.int64)
+        self.pt_map: UInt8 = np.tile(np.arange(128, dtype=np.uint8), (size, 1))
+        """[from leg, payload type] -> payload type on the connected leg, or DROP_PT."""
+        self.rewrites: Bool = np.zeros(size, np.bool_)
+        """Whether the leg's row of ``pt_map`` changes anything."""
+        self.event_pt: Int32 = np.full(size, -1, np.int32)
+        self.last_ssrc: UInt32 = arena.last_ssrc
+        self.last_pt: Int32 = arena.last_pt
+        self.last_at: Int64 = arena.last_at
+        """Arrival (us) of the last valid packet, or when the leg began to listen."""
+        self.started: Bool = arena.started.view(np.bool_)
+        self.silent: Bool = arena.silent.view(np.bool_)
+        self.attached: Bool = np.zeros(size, np.bool_)
+        self.names: UInt8 = arena.names
+        """sockaddr that socket ``2 * leg`` (RTP) or ``2 * leg + 1`` (RTCP) sends to."""
+        self.name_lengths: Int64 = arena.name_lengths
+        self.dropped: Int64 = np.zeros((size, len(DROP_REASONS)), np.int64)
+        self.overflows: UInt32 = arena.overflows
+        """SO_RXQ_OVFL counter of each socket as last seen."""
+        self.taps: Int64 = np.full((TAPS, size), -1, np.int64)
+        """[tap, leg] -> tape slot or -1."""
+        self.taps_used = 0
+        """How many rows of ``taps`` have anything in them."""
+
+    def add(self, leg: Leg, *, resume: bool = False) -> None:
+        """A new leg, or (``resume``) one that a predecessor of this process had."""
+        slot = leg.slot
+        self.by_slot[slot] = leg
+        self.by_id[leg.leg_id] = leg
+        if not resume:
+            self._blank(slot)
+        elif self.source[slot]:
+            leg.latched = parse_sockaddr(self.names[2 * slot])
+
+    def remove(self, leg: Leg) -> None:
+        """Forget a leg."""
+        self.connect(leg, None)
+        self._blank(leg.slot)
+        del self.by_slot[leg.slot]
+        del self.by_id[leg.leg_id]
+
+    def _blank(self, slot: int) -> None:
+        for array, value in (
+            (self.source, 0),
+            (self.receiving, False),
+            (self.can_send, False),
+            (self.peer, -1),
+            (self.rewrites, False),
+            (self.event_pt, -1),
+            (self.last_ssrc, 0),
+            (self.last_pt, -1),
+            (self.last_at, 0),
+            (self.started, False),
+            (self.silent, False),
+            (self.attached, False),
+        ):
+            array[slot] = value
+        self.pt_map[slot] = np.arange(128, dtype=np.uint8)
+        self.names[2 * slot : 2 * slot + 2] = 0
+        self.name_lengths[2 * slot : 2 * slot + 2] = 0
+        self.overflows[2 * slot : 2 * slot + 2] = 0
+        self.dropped[slot] = 0
+        self.taps[:, slot] = -1
+
+    def connect(self, leg: Leg, other: Leg | None) -> None:
+        """Relay between two legs, or (None) not at all; what either was connected to is left alone."""
+        for each in (leg, other):
+            if each is not None and each.peer is not None:
+                former = each.peer
+                former.peer, self.peer[former.slot] = None, -1
+                each.peer, self.peer[each.slot] = None, -1
+        if other is not None and other is not leg:
+            leg.peer, self.peer[leg.slot] = other, other.slot
+            other.peer, self.peer[other.slot] = leg, leg.slot
+            self.map_payload_types(leg, other)
+            self.map_payload_types(other, leg)
+
+    def map_payload_types(self, source: Leg, target: Leg) -> None:
+        """Numbers that ``source`` uses -> numbers that ``target`` uses for the same format.
+
+        A format that the target has not negotiated passes unchanged, unless its number means something else there.
+        """
+        row = np.arange(128, dtype=np.uint8)
+        numbers = {codec: pt for pt, codec in reversed(target.codecs.items())}
+        for pt, codec in source.codecs.items():
+            if target.codecs.get(pt) == codec:
+                continue
+            row[pt] = numbers.get(codec, DROP_PT if pt in target.codecs else pt)
+        self.pt_map[source.slot] = row
+        self.rewrites[source.slot] = bool((row != np.arange(128)).any())
+
+    def set_destination(self, leg: Leg, address: Address | None, *, rtcp: bool = False) -> None:
+        """Where a leg's packets go; None: nowhere."""
+        index = 2 * leg.slot + rtcp
+        raw = sockaddr(*address) if address is not None and address[1] else b""
+        self.names[index] = 0
+        self.names[index, : len(raw)] = np.frombuffer(raw, np.uint8)
+        self.name_lengths[index] = len(raw)

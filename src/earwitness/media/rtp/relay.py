@@ -1,0 +1,353 @@
+"""The tick: everything that has arrived since the last one is checked, relayed and taped, a batch at a time.
+
+Order within a tick, and why:
+
+1. read the sockets;
+2. then carry out the edge's commands: a command that was given before a packet arrived is always carried out before that
+   packet is looked at, and tapes compare arrival times with their own limits, so packets that were read earlier than
+   the command came fall on the right side as well;
+3. then process what was read;
+4. release the rows only when their packets are sent and taped.
+
+Packets that are in order (RTP without extensions from the latched source of a leg that may send) never meet Python one
+by one. The others do: first packets, strangers, changes of source, RTCP, digits.
+
+Latching (symmetric RTP): until a source is latched, and again after a re-negotiation or ``RELATCH_US`` of silence, the
+first valid packet from a plausible host (that of the SDP, or one of ``sources``) makes its sender the leg's source and
+destination. Others are counted and dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from earwitness.media.rtp import packets
+from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
+from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
+from earwitness.media.rtp.sweep import Batch, Sweep
+from earwitness.media.tape.writer import Tapes
+
+RELATCH_US = 500_000
+RELATCH_WINDOW_US = 5_000_000
+TIMESTAMP_CMSG = 1 | 35 << 32
+OVERFLOW_CMSG = 1 | 40 << 32
+MAX_ROUNDS = 64
+
+Report = Callable[..., None]
+
+
+class Relay:
+    """The packets of one media process. ``report`` takes events as (name, fields)."""
+
+    def __init__(self, arena: Arena, sweep: Sweep, tapes: Tapes, legs: Legs, report: Report) -> None:
+        self._arena = arena
+        self._sweep = sweep
+        self._tapes = tapes
+        self._legs = legs
+        self._report = report
+        self._first_scratch = arena.layout.rows
+        self.rows = arena.rows
+        """All rows, shape (rows, ROW)."""
+        self._names_address = int(legs.names.ctypes.data)
+        self.received = 0
+        """Valid RTP packets."""
+        self.refused = 0
+        """Packets that the kernel did not take for sending."""
+
+    def tick(self, now: int, real_offset: int, commands: Callable[[], None]) -> int:
+        """One tick; returns how many packets were read.
+
+        :param now: UTC microseconds
+        :param real_offset: what to add to the machine's wall clock (us), which the kernel stamps packets with, to get
+            ``now``'s clock
+        :param commands: carries out what the edge has sent meanwhile
+        """
+        batch = self._sweep.receive()
+        commands()
+        total = 0
+        for _ in range(MAX_ROUNDS):
+            if batch is None:
+                break
+            total += len(batch.rows)
+            self.process(batch, now, real_offset)
+            batch = self._sweep.receive()
+        else:
+            if batch is not None:
+                self.process(batch, now, real_offset)
+        return total
+
+    def take_over(self, now: int, real_offset: int) -> int:
+        """Processes what a predecessor had read and not finished; returns how many packets."""
+        batch = self._sweep.leftovers()
+        if batch is None:
+            return 0
+        self.process(batch, now, real_offset)
+        return len(batch.rows)
+
+    def process(self, batch: Batch, now: int, real_offset: int) -> None:
+        """Relays and tapes a batch and releases its rows."""
+        legs = self._legs
+        rows, lengths = batch.rows, batch.lengths
+        block = self._arena.rows64[rows, NAME // 8 : PAYLOAD // 8 + 2]
+        leg = batch.sockets >> 1
+        first8 = block[:, 12]
+        arrival = (
+            block[:, 6].astype(np.int64) * 1_000_000 + (block[:, 7] // np.uint64(1000)).astype(np.int64) + real_offset
+        )
+        stamped = block[:, 5] == TIMESTAMP_CMSG
+        if not stamped.all():
+            arrival = np.where(stamped, arrival, now)
+        keys = packets.source_keys(block)
+        plain, _ = packets.plausible_rtp(first8, lengths)
+        ok: Bool = (
+            plain
+            & (keys == legs.source[leg])
+            & legs.receiving[leg]
+            & ~packets.is_rtcp(first8)
+            & (batch.sockets & 1 == 0)
+        )
+        if int(batch.control.max()) > 32:
+            self._overflows(batch, block, leg, arrival)
+        if not ok.all():
+            self._irregular(batch, block, keys, leg, arrival, ok)
+        if ok.all():
+            ssrc = block[:, 13].astype(np.uint32)
+        else:
+            rows, lengths, leg, arrival, first8 = rows[ok], lengths[ok], leg[ok], arrival[ok], first8[ok]
+            ssrc = block[ok, 13].astype(np.uint32)
+        if len(rows):
+            self._regular(rows, lengths, leg, arrival, first8, ssrc)
+        self._sweep.release(batch)
+
+    # --- valid packets
+
+    def _regular(
+        self, rows: Int64, lengths: Int64, leg: Int64, arrival: Int64, first8: UInt64, ssrc: np.ndarray[Any, Any]
+    ) -> None:
+        legs = self._legs
+        self.received += len(rows)
+        pt = ((first8 >> np.uint64(8)) & np.uint64(0x7F)).astype(np.int64)
+        changed = (ssrc != legs.last_ssrc[leg]) | (pt != legs.last_pt[leg]) | legs.silent[leg]
+        if changed.any():
+            for index in np.flatnonzero(changed).tolist():
+                self._changed(
+                    int(rows[index]),
+                    int(lengths[index]),
+                    int(leg[index]),
+                    int(pt[index]),
+                    ssrc[index],
+                    int(arrival[index]),
+                )
+        legs.last_at[leg] = arrival
+        target = legs.peer[leg]
+        sends = legs.can_send[target]
+        out_rows, out_lengths, out_at, target = rows, lengths, arrival, target
+        if not sends.all():
+            out_rows, out_lengths, out_at, target = rows[sends], lengths[sends], arrival[sends], target[sends]
+            pt, leg_out = pt[sends], leg[sends]
+        else:
+            leg_out = leg
+        if len(out_rows) and legs.rewrites[leg_out].any():
+            out_rows, keep = self._rewrite(out_rows, out_lengths, leg_out, pt)
+            if not keep.all():
+                out_rows, out_lengths, out_at, target = out_rows[keep], out_lengths[keep], out_at[keep], target[keep]
+        if len(out_rows):
+            self.send(out_rows, out_lengths, 2 * target)
+        self.tape(leg, 0, rows, lengths, arrival)
+        if len(out_rows):
+            self.tape(target, 1, out_rows, out_lengths, out_at)
+
+    def tape(self, leg: Int64, channel: int, rows: Int64, lengths: Int64, arrival: Int64) -> None:
+        """Packets of legs (in order for each) go onto a channel of whatever tapes the legs have."""
+        for tap in self._legs.taps[: self._legs.taps_used]:
+            slots = tap[leg]
+            taped = slots >= 0
+            if taped.all():
+                self._tapes.append(2 * slots + channel, rows, lengths, arrival)
+            elif taped.any():
+                self._tapes.append(2 * slots[taped] + channel, rows[taped], lengths[taped], arrival[taped])
+
+    def send(self, rows: Int64, lengths: Int64, sockets: Int64) -> None:
+        """Sends packets that lie in arena rows to where their sockets send to."""
+        addresses = (rows * ROW + (self._arena.rows_address + PAYLOAD)).astype(np.uint64)
+        names = (sockets * 32 + self._names_address).astype(np.uint64)
+        self.refused += self._sweep.send(addresses, lengths, sockets, names, self._legs.name_lengths[sockets])
+
+    def build_rows(self, count: int) -> Int64:
+        """Rows to build packets in (as many as can be received at once), good until the next batch or call."""
+        return np.arange(self._first_scratch, self._first_scratch + count)
+
+    def _rewrite(self, rows: Int64, lengths: Int64, leg: Int64, pt: Int64) -> tuple[Int64, Bool]:
+        """Copies of the packets whose payload type differs on the other side; which packets may be sent at all."""
+        renamed = self._legs.pt_map[leg, pt]
+        keep: Bool = renamed != DROP_PT
+        change = np.flatnonzero(keep & (renamed != pt))
+        if not len(change):
+            return rows, keep
+        scratch = self.build_rows(len(change))
+        arena = self._arena
+        end = PAYLOAD + int(lengths[change].max())
+        arena.rows[scratch, PAYLOAD:end] = arena.rows[rows[change], PAYLOAD:end]
+        second = arena.rows[scratch, PAYLOAD + 1]
+        arena.rows[scratch, PAYLOAD + 1] = (second & 0x80) | renamed[change]
+        rows = rows.copy()
+        rows[change] = scratch
+        return rows, keep
+
+    def _changed(self, row: int, length: int, slot: int, pt: int, ssrc: np.uint32, at: int) -> None:
+        """First packets, changes of source, digits and the end of a silence."""
+        legs = self._legs
+        leg = legs.by_slot[slot]
+        if legs.silent[slot]:
+            legs.silent[slot] = False
+            self._report("activity", leg.leg_id, at)
+        if not legs.started[slot]:
+            legs.started[slot] = True
+            self._report("first_packet", leg.leg_id, at)
+        if pt == legs.event_pt[slot]:
+            self._digit(leg, row, length, int(ssrc.byteswap()), at)
+        elif pt != packets.COMFORT_NOISE:
+            if legs.last_pt[slot] >= 0:
+                cause = "ssrc" if ssrc != legs.last_ssrc[slot] else "payload_type"
+                if ssrc != legs.last_ssrc[slot] or pt != legs.last_pt[slot]:
+                    self._report("source_changed", leg.leg_id, 0, int(ssrc.byteswap()), pt, at, cause)
+            legs.last_ssrc[slot] = ssrc
+            legs.last_pt[slot] = pt
+
+    def _digit(self, leg: Leg, row: int, length: int, ssrc: int, at: int) -> None:
+        packet = self._arena.rows[row, PAYLOAD : PAYLOAD + length].tobytes()
+        timestamp = int.from_bytes(packet[4:8], "big")
+        for press in leg.digits.packet(ssrc, timestamp, packet[packets.payload_offset(packet) :], at):
+            self._report("digit", leg.leg_id, press.digit, press.duration_ms, press.at)
+
+    # --- the others
+
+    def _irregular(self, batch: Batch, block: UInt64, keys: UInt64, leg: Int64, arrival: Int64, ok: Bool) -> None:
+        """Looks at every packet that is not ``ok`` and sets those to True that are after all."""
+        legs, rows = self._legs, self._arena.rows
+        for index in np.flatnonzero(~ok).tolist():
+            slot, length = int(leg[index]), int(batch.lengths[index])
+            owner = legs.by_slot.get(slot)
+            if owner is None:
+                continue
+            packet = rows[int(batch.rows[index]), PAYLOAD : PAYLOAD + length]
+            if int(batch.sockets[index]) & 1 or (length >= 2 and 192 <= packet[1] <= 223):
+                self._rtcp(batch, index, owner, packet, block, int(arrival[index]))
+                continue
+            if not packets.well_formed(packet):
+                legs.dropped[slot, MALFORMED] += 1
+            elif not legs.receiving[slot]:
+                legs.dropped[slot, NOT_RECEIVING] += 1
+            elif keys[index] != legs.source[slot] and not self._latch(
+                owner, block[index], keys[index], int(arrival[index])
+            ):
+                legs.dropped[slot, STRANGER] += 1
+            else:
+                ok[index] = True
+
+    def _latch(self, leg: Leg, block: UInt64, key: np.uint64, at: int) -> bool:
+        """Whether the sender may be (and now is) the leg's source."""
+        legs = self._legs
+        try:
+            address = packets.parse_sockaddr(block[:4].tobytes())
+        except ValueError:
+            return False
+        if not self._plausible(leg, address[0]):
+            return False
+        if legs.source[leg.slot]:
+            quiet = at - int(legs.last_at[leg.slot]) >= RELATCH_US
+            if not quiet and at >= leg.relatch_until:
+                return False
+            self._report(
+                "source_changed", leg.leg_id, 0, int(np.uint32(block[13] & np.uint64(0xFFFFFFFF)).byteswap()),
+                int(block[12] >> np.uint64(8)) & 0x7F, at, "address",
+            )  # fmt: skip
+        leg.relatch_until = 0
+        leg.latched = address
+        legs.source[leg.slot] = key
+        self.route(leg)
+        return True
+
+    @staticmethod
+    def _plausible(leg: Leg, host: str) -> bool:
+        return (leg.remote is not None and host == leg.remote[0]) or host in leg.sources
+
+    def route(self, leg: Leg) -> None:
+        """Sets where a leg's packets go: to the latched source, else to the address of the SDP (RFC 4961)."""
+        address = leg.latched or leg.remote
+        self._legs.set_destination(leg, address)
+        rtcp = leg.latched_rtcp
+        if rtcp is None and not leg.mux:
+            rtcp = leg.remote_rtcp
+            if leg.latched and leg.remote and leg.latched[0] != leg.remote[0]:
+                rtcp = (leg.latched[0], leg.latched[1] + 1) if leg.latched[1] < 65535 else None
+        self._legs.set_destination(leg, rtcp, rtcp=True)
+        self._legs.can_send[leg.slot] = leg.sending and not leg.playing and address is not None and address[1] > 0
+
+    def _rtcp(self, batch: Batch, index: int, leg: Leg, packet: np.ndarray[Any, Any], block: UInt64, at: int) -> None:
+        legs, slot = self._legs, leg.slot
+        muxed = not int(batch.sockets[index]) & 1
+        if not packets.well_formed_rtcp(packet):
+            legs.dropped[slot, MALFORMED] += 1
+            return
+        try:
+            address = packets.parse_sockaddr(block[index, :4].tobytes())
+        except ValueError:
+            address = ("", 0)
+        if not self._plausible(leg, address[0]):
+            legs.dropped[slot, STRANGER] += 1
+            return
+        if not muxed and leg.latched_rtcp != address:
+            leg.latched_rtcp = address
+            self.route(leg)
+        rows, lengths, arrival = batch.rows[index : index + 1], batch.lengths[index : index + 1], np.array([at])
+        other = leg.peer
+        if other is not None and legs.name_lengths[2 * other.slot]:
+            socket = 2 * other.slot + (0 if other.mux else 1)
+            if legs.name_lengths[socket]:
+                self.send(rows, lengths, np.array([socket]))
+                self._tape_rtcp(other.slot, 1, rows, lengths, arrival)
+        self._tape_rtcp(slot, 0, rows, lengths, arrival)
+
+    def _tape_rtcp(self, slot: int, channel: int, rows: Int64, lengths: Int64, arrival: Int64) -> None:
+        for tap in self._legs.taps[: self._legs.taps_used]:
+            if tap[slot] >= 0:
+                self._tapes.append(2 * tap[slot : slot + 1] + channel, rows, lengths, arrival, rtcp=True)
+
+    def _overflows(self, batch: Batch, block: UInt64, leg: Int64, arrival: Int64) -> None:
+        legs = self._legs
+        counted = (batch.control > 32) & (block[:, 9] == OVERFLOW_CMSG)
+        for index in np.flatnonzero(counted).tolist():
+            socket, slot = int(batch.sockets[index]), int(leg[index])
+            count = np.uint32(block[index, 10] & np.uint64(0xFFFFFFFF))
+            lost = int(np.uint32(int(count) - int(legs.overflows[socket]) & 0xFFFFFFFF))
+            if not lost:
+                continue
+            legs.overflows[socket] = count
+            owner = legs.by_slot.get(slot)
+            if owner is None or socket & 1:
+                continue
+            same = index > 0 and int(batch.sockets[index - 1]) == socket
+            since = int(arrival[index - 1]) if same else int(legs.last_at[slot])
+            self._report("gap", owner.leg_id, 0, since, int(arrival[index]), "overflow", lost)
+
+    # --- now and then
+
+    def watch(self, now: int, silence_us: int) -> None:
+        """To be called about ten times a second: silences, digits without an end."""
+        legs = self._legs
+        quiet = legs.attached & legs.receiving & ~legs.silent & (now - legs.last_at > silence_us)
+        for slot in np.flatnonzero(quiet).tolist():
+            legs.silent[slot] = True
+            self._report("silence", legs.by_slot[slot].leg_id, int(legs.last_at[slot]))
+        for leg in legs.by_slot.values():
+            if leg.digits.pending:
+                for press in leg.digits.expire(now):
+                    self._report("digit", leg.leg_id, press.digit, press.duration_ms, press.at)
+
+    def drops(self, slot: int) -> dict[str, int]:
+        """Dropped packets of a leg by reason."""
+        return dict(zip(DROP_REASONS, self._legs.dropped[slot].tolist(), strict=True))
