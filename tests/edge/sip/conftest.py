@@ -1,4 +1,4 @@
-"""SIP endpoints without sockets: ``wire`` is one endpoint whose peer is the test, ``network`` several that talk to each other.
+"""SIP endpoints without sockets: ``wire`` is one endpoint whose peer is the test, ``network`` several that talk.
 
 Time is a number that the test advances; the network loses, repeats and reorders as told.
 """

@@ -9,7 +9,22 @@ from earwitness.edge.sip.headers import SipParseError
 from earwitness.edge.sip.message import Request
 
 METHODS = frozenset(
-    "INVITE ACK CANCEL BYE OPTIONS REGISTER INFO UPDATE PRACK REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
+    {
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "OPTIONS",
+        "REGISTER",
+        "INFO",
+        "UPDATE",
+        "PRACK",
+        "REFER",
+        "NOTIFY",
+        "SUBSCRIBE",
+        "MESSAGE",
+        "PUBLISH",
+    }
 )
 """Methods that exist; others are answered 501."""
 

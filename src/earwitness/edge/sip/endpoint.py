@@ -1,11 +1,16 @@
-"""The SIP endpoint, sans-IO: bytes and time go in, bytes and handler calls come out. It owns no socket, clock or randomness.
+"""The SIP endpoint, sans-IO: bytes and time go in, bytes and handler calls come out. It owns no socket, clock or
+randomness.
 
-``receive`` takes one datagram, or one framed message of a stream; ``take_outgoing`` gives what is to be sent; ``next_timer`` says
-when ``fire_timers`` wants to be called. Neither ``receive`` nor ``fire_timers`` ever raises. What is not answered is counted in
+``receive`` takes one datagram, or one framed message of a stream; ``take_outgoing`` gives what is to be sent;
+``next_timer`` says
+when ``fire_timers`` wants to be called. Neither ``receive`` nor ``fire_timers`` ever raises. What is not answered is
+counted in
 ``counters`` under the reason.
 
-Road of a request: parse -> defects (400, 505, ...) stateless -> its transaction (repeated: the same answer again) -> ACK, CANCEL
--> overload (503) and merged requests (482) -> a session by its To tag (481) -> admission (405, 420, 415, 483, ...) -> handler.
+Road of a request: parse -> defects (400, 505, ...) stateless -> its transaction (repeated: the same answer again) ->
+ACK, CANCEL
+-> overload (503) and merged requests (482) -> a session by its To tag (481) -> admission (405, 420, 415, 483, ...) ->
+handler.
 """
 
 from __future__ import annotations
@@ -48,7 +53,8 @@ RETRY_AFTER_S = "5"
 class Endpoint:
     """See the module.
 
-    ``clock`` gives seconds (monotonic). ``rng`` makes tags and branches: ``random.SystemRandom()`` except in tests. ``on_output`` is called
+    ``clock`` gives seconds (monotonic). ``rng`` makes tags and branches: ``random.SystemRandom()`` except in tests.
+    ``on_output`` is called
     when something to send has appeared where there was nothing.
     """
 
@@ -115,7 +121,10 @@ class Endpoint:
                 log.exception("sip.timer_failed")
 
     def flow_failed(self, flow: Flow) -> None:
-        """Nothing can be sent on ``flow``: its connection was lost or could not be opened. Requests waiting on it fail."""
+        """Nothing can be sent on ``flow``.
+
+        Its connection was lost or could not be opened. Requests waiting on it fail.
+        """
         for transaction in list(self._by_flow.get(flow, ())):
             transaction.fail(Failure.TRANSPORT)
 
@@ -153,7 +162,8 @@ class Endpoint:
         on_response: Callable[[Response | None], None],
         authenticate: Authenticate | None = None,
     ) -> None:
-        """Send a request outside a dialog (OPTIONS, REGISTER, MESSAGE). ``on_response`` gets the final response, or None.
+        """Send a request outside a dialog (OPTIONS, REGISTER, MESSAGE). ``on_response`` gets the final response, or
+        None.
 
         :raises ValueError: a header contains a line break.
         """
@@ -379,7 +389,10 @@ class Endpoint:
         reason: str | None,
         headers: list[tuple[str, str]] | None = None,
     ) -> None:
-        """Answer without remembering: the To tag is made from the request, so that a repetition gets the same one (§8.2.7)."""
+        """Answer without remembering.
+
+        The To tag is made from the request, so that a repetition gets the same one (§8.2.7).
+        """
         flow = response_flow(request, source)
         seed = f"{request.get('via')} {request.get('call-id')} {request.get('cseq')}"
         tag = blake2s(seed.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

@@ -4,9 +4,12 @@ How to use the stack (``Endpoint`` owns no socket; ``transport.Transport`` conne
 
 * Incoming call: ``Handler.on_invite(session, request)`` with a fresh ``UasSession`` (100 Trying is already out). Set
   ``session.owner`` there, then call ``session.progress / accept / reject`` whenever you like.
-* Outgoing call: ``session = endpoint.invite(target, body, owner=...)`` gives a ``UacSession``; what follows arrives at its owner.
-* Each session reports its end exactly once, by one of ``on_rejected``, ``on_cancelled``, ``on_bye`` or ``on_failed``, unless
-  its owner ended it with ``bye()`` or ``reject()`` itself, which is silent. A session that was ``cancel()``-ed still reports: ``on_rejected``
+* Outgoing call: ``session = endpoint.invite(target, body, owner=...)`` gives a ``UacSession``; what follows arrives
+at its owner.
+* Each session reports its end exactly once, by one of ``on_rejected``, ``on_cancelled``, ``on_bye`` or ``on_failed``,
+unless
+  its owner ended it with ``bye()`` or ``reject()`` itself, which is silent. A session that was ``cancel()``-ed still
+  reports: ``on_rejected``
   with the 487, or ``on_failed`` with ``Failure.CANCELLED`` when a 2xx crossed the CANCEL (it has been ACKed and BYEd).
 * Methods of a session that come too late (the peer hung up meanwhile) do nothing and return False.
 * Bodies are opaque bytes; offer and answer are the owner's business.
@@ -34,8 +37,11 @@ HeaderList = Sequence[tuple[str, str]]
 """Header names and values, in order."""
 
 Authenticate = Callable[[Sequence[str], str, str, bytes], "str | None"]
-"""``(challenges, method, uri, body) -> credentials``: the values of the WWW-Authenticate or Proxy-Authenticate headers in, the
-value of the Authorization or Proxy-Authorization header out, or None to give up (the 401/407 is then the final answer)."""
+"""``(challenges, method, uri, body) -> credentials`` for digest.
+
+The values of the WWW-Authenticate or Proxy-Authenticate headers go in; out comes the value of the Authorization or
+Proxy-Authorization header, or None to give up (the 401 or 407 is then the final answer).
+"""
 
 
 class Flow(NamedTuple):
@@ -164,7 +170,10 @@ class SessionHandler(Protocol):
     """Who owns a session. Exceptions raised here are logged and do not disturb the stack."""
 
     def on_progress(self, session: Session, response: Response) -> None:
-        """UAC: 101..199; ``response.to_tag`` tells the branches of a forked call apart. Reliable ones have been PRACKed."""
+        """UAC: 101..199; ``response.to_tag`` tells the branches of a forked call apart.
+
+        Reliable ones have been PRACKed.
+        """
 
     def on_accepted(self, session: Session, response: Response) -> None:
         """UAC: the first 2xx. ACKed already, unless ``defer_ack``: then call ``session.ack(body)``."""
@@ -179,7 +188,10 @@ class SessionHandler(Protocol):
         """UAS: the caller gave up (CANCEL, or BYE before the answer); 487 has been sent. The end."""
 
     def on_reinvite(self, session: Session, request: Request) -> None:
-        """A re-INVITE, or an UPDATE with a body (see ``request.method``): answer by ``accept_reinvite`` or ``reject_reinvite``."""
+        """A re-INVITE, or an UPDATE with a body (see ``request.method``).
+
+        Answer by ``accept_reinvite`` or ``reject_reinvite``.
+        """
 
     def on_reinvite_result(self, session: Session, response: Response) -> None:
         """The final response to our re-INVITE or UPDATE. 491 has been retried. ACKed already unless ``defer_ack``."""

@@ -1,4 +1,6 @@
-"""A request until its final answer, digest challenges included (RFC 3261 §22), and the repeating of our own 2xx (§13.3.1.4)."""
+"""A request until its final answer, digest challenges included (RFC 3261 §22), and the repeating of our own 2xx
+(§13.3.1.4).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Make = Callable[[list[tuple[str, str]]], tuple[Request, Flow]]
 
 
 class Exchange:
-    """Sends what ``make(credential headers)`` builds (with a new branch and CSeq each time), answering challenges on the way."""
+    """Sends what ``make(credential headers)`` builds (with a new branch and CSeq each time), answering challenges on
+    the way.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""Cutting a TCP stream into SIP messages (RFC 3261 §18.3): Content-Length, CRLF keep-alive (RFC 5626 §3.5.1), pipelining."""
+"""Cutting a TCP stream into SIP messages (RFC 3261 §18.3).
+
+Content-Length, CRLF keep-alive (RFC 5626 §3.5.1), pipelining.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ class StreamFramer:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The messages that are complete now; ``PONG`` stands for a keep-alive that wants that answer.
 
-        :raises SipParseError: the stream cannot be followed any more (too large, no usable length); close the connection.
+        :raises SipParseError: the stream cannot be followed any more (too large, no usable length); close the
+        connection.
         """
         buffer = self._buffer
         buffer += chunk
@@ -68,7 +72,7 @@ class StreamFramer:
 
 
 def _content_length(head: bytes) -> int:
-    lengths = {value for value in _LENGTH.findall(head)}
+    lengths = set(_LENGTH.findall(head))
     if not lengths:
         return 0
     if len(lengths) > 1:

@@ -1,6 +1,7 @@
 """Header names, lists, parameters, Via and CSeq (RFC 3261 §7.3, §20, §25).
 
-Parsing is lazy: a message keeps its header text, these functions read what is asked for. They raise ``SipParseError`` and
+Parsing is lazy: a message keeps its header text, these functions read what is asked for. They raise ``SipParseError``
+and
 nothing else, and take time linear in the length of their input.
 """
 
@@ -32,7 +33,8 @@ COMPACT = {
     "y": "identity",
 }
 _COMMON = (
-    "Via From To Call-ID CSeq Contact Max-Forwards Content-Type Content-Length User-Agent Server Allow Supported Require "
+    "Via From To Call-ID CSeq Contact Max-Forwards Content-Type Content-Length User-Agent Server Allow Supported "
+    "Require "
     "Record-Route Route Expires Authorization Proxy-Authorization WWW-Authenticate Proxy-Authenticate Accept Subject "
     "Session-Expires Min-SE RSeq RAck Reason P-Asserted-Identity Date Event Retry-After"
 )
@@ -61,7 +63,10 @@ def header_key(name: str) -> str:
 
 
 def split_list(value: str) -> list[str]:
-    """The elements of a comma separated header; commas in quotes and angle brackets do not count. Empty ones are kept."""
+    """The elements of a comma separated header.
+
+    Commas in quotes and angle brackets do not count. Empty ones are kept.
+    """
     if "," not in value:
         return [value.strip()]
     if '"' not in value and "<" not in value:
@@ -92,7 +97,10 @@ def split_list(value: str) -> list[str]:
 
 
 def first_element(value: str) -> tuple[str, str]:
-    """The first element of a comma separated header and the rest, its comma included; joined they are ``value`` again."""
+    """The first element of a comma separated header and the rest, its comma included.
+
+    Joined they are ``value`` again.
+    """
     if "," not in value:
         return value, ""
     quoted = bracketed = escaped = False
@@ -141,7 +149,10 @@ def _split_params(text: str) -> list[str]:
 
 
 def parse_params(text: str) -> dict[str, str | None]:
-    """``;a=1;b`` -> ``{"a": "1", "b": None}``: names in lower case, values as written (quotes kept), the first of equals wins."""
+    """``;a=1;b`` -> ``{"a".
+
+    "1", "b": None}``: names in lower case, values as written (quotes kept), the first of equals wins.
+    """
     params: dict[str, str | None] = {}
     for part in _split_params(text):
         name, equals, value = part.partition("=")

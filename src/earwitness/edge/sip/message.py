@@ -1,6 +1,7 @@
 """SIP messages: parsing a stranger's bytes, reading headers when asked, writing our own.
 
-A message is its start line, its header fields in order as they were written, and its body as bytes. Header text is UTF-8 where
+A message is its start line, its header fields in order as they were written, and its body as bytes. Header text is
+UTF-8 where
 it is, and any other byte survives a round trip (surrogateescape). Folded lines are joined by a space; compact names are
 looked up by their long form. Whatever is copied from a peer (Via, From, To, Call-ID, Record-Route) is copied as text.
 

@@ -1,7 +1,10 @@
-"""Re-INVITE and UPDATE in a session, in both directions, and the ACKs that INVITEs owe (RFC 3261 §14, RFC 3311, RFC 4028).
+"""Re-INVITE and UPDATE in a session, in both directions, and the ACKs that INVITEs owe (RFC 3261 §14, RFC 3311, RFC
+4028).
 
-At most one of ours (``_out``) and one of the peer's (``_in``) is open. Who meets the other on the way answers 491 and tries again
-later: the side that made the Call-ID after 2.1..4 s, the other after 0..2 s. A second request while the first is unanswered gets 500.
+At most one of ours (``_out``) and one of the peer's (``_in``) is open. Who meets the other on the way answers 491 and
+tries again
+later: the side that made the Call-ID after 2.1..4 s, the other after 0..2 s. A second request while the first is
+unanswered gets 500.
 Ours waits while our own 2xx has not been ACKed.
 """
 
@@ -297,7 +300,9 @@ def send_ack(
     body: bytes = b"",
     content_type: str = "",
 ) -> None:
-    """The ACK of a 2xx: a request of its own in the dialog, with the INVITE's CSeq number and credentials (§13.2.2.4)."""
+    """The ACK of a 2xx: a request of its own in the dialog, with the INVITE's CSeq number and credentials
+    (§13.2.2.4).
+    """
     core = session.core
     request, flow = dialog.request(
         "ACK",

@@ -1,8 +1,11 @@
 """A session: one INVITE usage, that is one call leg, whichever side began it.
 
-EARLY -2xx-> CONFIRMED -BYE, failure-> TERMINATED, or EARLY -> TERMINATED at once. ``UasSession`` and ``UacSession`` drive the
-first step; this base runs what both have once there is a dialog: requests in it, BYE, session timer. Re-INVITE and UPDATE with
-their glare rules are in ``renegotiation``. Ending a session stops all its timers and takes it out of the endpoint's table, except that
+EARLY -2xx-> CONFIRMED -BYE, failure-> TERMINATED, or EARLY -> TERMINATED at once. ``UasSession`` and ``UacSession``
+drive the
+first step; this base runs what both have once there is a dialog: requests in it, BYE, session timer. Re-INVITE and
+UPDATE with
+their glare rules are in ``renegotiation``. Ending a session stops all its timers and takes it out of the endpoint's
+table, except that
 it waits there for the answer to our own BYE, so that a BYE of the peer that crosses it is answered 200.
 """
 
@@ -81,7 +84,8 @@ class Session:
         content_type: str = "",
         on_response: Callable[[Response | None], None] | None = None,
     ) -> bool:
-        """Send INFO, OPTIONS, REFER, NOTIFY, MESSAGE. ``on_response`` gets the final response, or None when there was none.
+        """Send INFO, OPTIONS, REFER, NOTIFY, MESSAGE. ``on_response`` gets the final response, or None when there was
+        none.
 
         A 481 to it, or no answer at all, ends the session with ``on_failed`` (RFC 5057), after ``on_response``.
         """

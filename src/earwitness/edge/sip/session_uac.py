@@ -1,6 +1,7 @@
 """A session that we began: our INVITE, the peer's answers (RFC 3261 §13.2, forking of §13.2.2.4, RFC 3262).
 
-A proxy may fork the INVITE: each To tag is a dialog of its own. The first 2xx wins; every other one is ACKed and hung up. So is a 2xx
+A proxy may fork the INVITE: each To tag is a dialog of its own. The first 2xx wins; every other one is ACKed and hung
+up. So is a 2xx
 that crosses our CANCEL. Reliable 1xx are PRACKed in RSeq order.
 """
 
@@ -61,7 +62,10 @@ class UacSession(Session):
         self._exchange.start()
 
     def cancel(self, headers: HeaderList = ()) -> bool:
-        """Give up before the answer: CANCEL as soon as a 1xx allows it. ``headers`` may hold a Reason. The end follows as an event."""
+        """Give up before the answer.
+
+        CANCEL as soon as a 1xx allows it. ``headers`` may hold a Reason. The end follows as an event.
+        """
         if self.state is not SessionState.EARLY or self._cancelled:
             return False
         self._cancelled = True

@@ -1,4 +1,5 @@
-"""What client and server transactions share: how they are matched, and what they need of the endpoint (RFC 3261 §17, RFC 6026).
+"""What client and server transactions share: how they are matched, and what they need of the endpoint (RFC 3261 §17,
+RFC 6026).
 
 A transaction is matched by a key made of text that the peer repeats: the branch where it has the magic cookie, and for
 RFC 2543 peers the headers that such a peer repeats (§17.2.3).
@@ -60,7 +61,8 @@ class Core(Protocol):
 
 
 def server_key(request: Request, method: str | None = None) -> str:
-    """The key under which a request's server transaction is kept; ``method`` to look up another one's (CANCEL's INVITE).
+    """The key under which a request's server transaction is kept; ``method`` to look up another one's (CANCEL's
+    INVITE).
 
     :raises SipParseError: Via, From or CSeq cannot be read.
     """

@@ -17,7 +17,8 @@ from earwitness.edge.sip.transaction import Core, State
 
 
 def response_flow(request: Request, source: Flow) -> Flow:
-    """Where responses go (RFC 3261 §18.2.2, RFC 3581 §4): to the source, at the Via's port unless ``rport`` was asked for.
+    """Where responses go (RFC 3261 §18.2.2, RFC 3581 §4): to the source, at the Via's port unless ``rport`` was asked
+    for.
 
     The top Via gets its ``received`` and ``rport`` here, as text, in place.
     """

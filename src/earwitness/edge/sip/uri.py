@@ -1,4 +1,7 @@
-"""SIP URIs and name-addr values (RFC 3261 §19.1, §20.10). What was parsed is kept as written: nothing is unescaped or rebuilt."""
+"""SIP URIs and name-addr values (RFC 3261 §19.1, §20.10).
+
+What was parsed is kept as written: nothing is unescaped or rebuilt.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,8 @@ class NameAddr:
 
 
 def parse_name_addr(value: str) -> NameAddr:
-    """One name-addr or addr-spec. Header parameters follow the closing bracket; without brackets all parameters are the header's.
+    """One name-addr or addr-spec. Header parameters follow the closing bracket; without brackets all parameters are
+    the header's.
 
     :raises SipParseError: quotes or brackets do not close, or there is no URI.
     """
