@@ -1,0 +1,27 @@
+"""Keys, sealing, objects, byte ranges and the append-only log."""
+
+from earwitness.archive.vault.errors import DestroyedError, IntegrityError, KeyMissingError, NotSealedError, VaultError
+from earwitness.archive.vault.keys import Keyring, create_keys, load_keys, rotate_recording_key
+from earwitness.archive.vault.manifest import Manifest
+from earwitness.archive.vault.objects import Objects
+from earwitness.archive.vault.reader import SealedItem, SealedRecording
+from earwitness.archive.vault.vault import Item, Receipt, Vault
+
+__all__ = [
+    "DestroyedError",
+    "IntegrityError",
+    "Item",
+    "KeyMissingError",
+    "Keyring",
+    "Manifest",
+    "NotSealedError",
+    "Objects",
+    "Receipt",
+    "SealedItem",
+    "SealedRecording",
+    "Vault",
+    "VaultError",
+    "create_keys",
+    "load_keys",
+    "rotate_recording_key",
+]

@@ -1,0 +1,107 @@
+"""The objects of a vault: a folder, or a bucket, through obstore."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+
+class Objects:
+    """Small verbs over a store. What ``put`` and ``create`` returned from has reached the disk (or the bucket)."""
+
+    def __init__(self, store: ObjectStore, root: Path | None = None) -> None:
+        """
+        :param root: folder of a local store, so that files can be synced.
+        """
+        self._store, self._root = store, root
+
+    @staticmethod
+    def at(url: str | Path) -> Objects:
+        """A store at a folder path, ``file://…``, or any URL that obstore knows (``s3://bucket/prefix``)."""
+        parts = urlsplit(str(url))
+        if isinstance(url, str) and parts.scheme not in ("", "file"):
+            return Objects(from_url(url))
+        root = Path(unquote(parts.path) if parts.scheme == "file" else url).absolute()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Objects(LocalStore(root, automatic_cleanup=True), root)
+
+    def put(self, path: str, data: bytes | Iterator[bytes]) -> None:
+        """Writes an object, replacing what was there; it appears whole or not at all."""
+        obstore.put(self._store, path, data)
+        self._sync(path)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Writes an object unless there is one already; False where there was."""
+        try:
+            obstore.put(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        self._sync(path)
+        return True
+
+    def get(self, path: str) -> bytes | None:
+        """A whole object, or None."""
+        try:
+            return bytes(obstore.get(self._store, path).bytes())
+        except (NotFoundError, FileNotFoundError):
+            return None
+
+    def get_range(self, path: str, start: int, end: int) -> bytes | None:
+        """Bytes [start, end) of an object; fewer where it ends earlier, None where there is none."""
+        try:
+            size = int(obstore.head(self._store, path)["size"])
+            end = min(end, size)
+            return bytes(obstore.get_range(self._store, path, start=start, end=end)) if start < end else b""
+        except (NotFoundError, FileNotFoundError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            obstore.head(self._store, path)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def delete(self, path: str) -> None:
+        """Removes an object; one that is not there is removed already."""
+        try:
+            obstore.delete(self._store, path)
+        except (NotFoundError, FileNotFoundError):
+            return
+        if self._root is not None:
+            _sync_folder((self._root / path).parent)
+
+    def list(self, prefix: str) -> list[str]:
+        """Paths of the objects below a prefix (a folder, without a slash at the end), sorted."""
+        return sorted(str(meta["path"]) for batch in obstore.list(self._store, prefix) for meta in batch)
+
+    def _sync(self, path: str) -> None:
+        if self._root is None:
+            return
+        file = os.open(self._root / path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        folder = (self._root / path).parent
+        while folder != self._root.parent:
+            _sync_folder(folder)
+            folder = folder.parent
+
+
+def _sync_folder(folder: Path) -> None:
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

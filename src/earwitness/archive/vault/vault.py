@@ -1,0 +1,282 @@
+"""The vault: seals recordings, opens them, destroys them.
+
+Theory of operation. Every sealing of a recording has an id, a data key and objects of its own, and one object decides::
+
+    recordings/<id>/<sealing>.<n>.sealed   sealed bytes of item n          1. written
+    recordings/<id>/<sealing>.key          the wrapped data key            2. written
+    recordings/<id>/manifest.json          names the sealing that counts   3. created once: from here on it is sealed
+    log/entry/…                            the manifest's hash             4. appended
+    recordings/<id>/tombstone.json         written by destruction, for good
+
+A crash before 3 leaves an unfinished sealing, which the next attempt removes; a data key is never used twice. After 3, sealing
+again finds the manifest, makes sure of 4, and gives the same answer. Destruction deletes keys first, then sealed bytes,
+writes the tombstone, then deletes the manifest; each step may be repeated, and once there is a tombstone the id is spent.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earwitness.archive.vault import manifest as manifests
+from earwitness.archive.vault.errors import DestroyedError, IntegrityError, NotSealedError
+from earwitness.archive.vault.keys import KEY_BYTES, Keyring, WrappedKey
+from earwitness.archive.vault.log import TransparencyLog, canonical
+from earwitness.archive.vault.manifest import ItemManifest, Manifest
+from earwitness.archive.vault.objects import Objects
+from earwitness.archive.vault.reader import SealedRecording
+from earwitness.archive.vault.seal import Binding, Sealer
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be sealed."""
+
+    name: str
+    """Unique in its recording: ``master``, ``peaks``, …"""
+    media_type: str
+    content: bytes | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is left of a destroyed recording: the tombstone, signed."""
+
+    recording_id: str
+    destroyed_at_us: int
+    by: str
+    reason: str
+    manifest_sha256: str | None
+    """Of what was destroyed; None where no sealing had been finished."""
+    objects: tuple[str, ...]
+    """Paths of what was removed, keys first."""
+    key: str
+    """Fingerprint of the signing key."""
+    signature: bytes
+
+    def body(self) -> dict[str, Any]:
+        """What is signed."""
+        return {
+            "format": "earwitness/receipt/1",
+            "recording_id": self.recording_id,
+            "destroyed_at_us": self.destroyed_at_us,
+            "by": self.by,
+            "reason": self.reason,
+            "manifest_sha256": self.manifest_sha256,
+            "objects": list(self.objects),
+        }
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {"receipt": self.body(), "key": self.key, "signature": base64.b64encode(self.signature).decode()}
+
+    def log_entry(self) -> dict[str, Any]:
+        """Its entry in the log."""
+        return {
+            "kind": "destroyed",
+            "recording_id": self.recording_id,
+            "manifest_sha256": self.manifest_sha256,
+            "at_us": self.destroyed_at_us,
+        }
+
+
+class Vault:
+    """See the head of this file. Safe for threads, and for several processes on one store."""
+
+    def __init__(self, objects: Objects, keyring: Keyring, random: Callable[[int], bytes] = os.urandom) -> None:
+        self.objects, self.keyring, self._random = objects, keyring, random
+        self.log = TransparencyLog(objects, keyring)
+
+    def seal(self, recording_id: str, items: list[Item], facts: Mapping[str, Any], at_us: int) -> Manifest:
+        """Seals a recording. Repeating it gives the manifest of the first time, whatever is passed.
+
+        :param facts: plain JSON that is signed with it.
+        :param at_us: UTC µs.
+        :raises DestroyedError: a recording of this id was destroyed; it does not come back.
+        """
+        folder = _folder(recording_id)
+        if self.objects.exists(f"{folder}/tombstone.json"):
+            raise DestroyedError(f"recording {recording_id} was destroyed")
+        manifest = self._manifest(recording_id)
+        if manifest is None:
+            manifest = self._seal(recording_id, items, facts, at_us)
+        if self.objects.exists(f"{folder}/tombstone.json"):
+            self._clear(folder)
+            raise DestroyedError(f"recording {recording_id} was destroyed while it was being sealed")
+        self.log.append(manifest.log_entry(), at_us)
+        self._sweep(manifest)
+        return manifest
+
+    def manifest(self, recording_id: str) -> Manifest:
+        """The checked manifest, without unwrapping any key.
+
+        :raises NotSealedError, DestroyedError, IntegrityError: see there.
+        """
+        manifest = self._manifest(recording_id)
+        if manifest is None or self.objects.exists(f"{_folder(recording_id)}/tombstone.json"):
+            if self.tombstone(recording_id) is not None:
+                raise DestroyedError(f"recording {recording_id} was destroyed")
+            raise NotSealedError(f"recording {recording_id} is not in the vault")
+        return manifest
+
+    def open(self, recording_id: str) -> SealedRecording:
+        """A recording to read from.
+
+        :raises NotSealedError, DestroyedError, IntegrityError: see there.
+        :raises KeyMissingError: the recording key that wraps its data key is not in the key folder.
+        """
+        manifest = self.manifest(recording_id)
+        stored = self.objects.get(manifest.key_object)
+        if stored is None:
+            raise DestroyedError(f"the data key of recording {recording_id} was destroyed")
+        return SealedRecording(self.objects, self.keyring.unwrap(_parse_key(stored)), manifest)
+
+    def verify(self, recording_id: str) -> Manifest:
+        """Holds every byte of a recording against its manifest, and the manifest against the log.
+
+        :raises IntegrityError: something differs.
+        """
+        recording = self.open(recording_id)
+        for name in recording.names:
+            recording.item(name).verify()
+        if self.log.find(recording.manifest.log_entry()) is None:
+            raise IntegrityError(f"recording {recording_id} is not in the log")
+        return recording.manifest
+
+    def rewrap(self, recording_id: str) -> bool:
+        """Wraps the data key with the newest recording key; False where it already was."""
+        manifest = self.manifest(recording_id)
+        stored = self.objects.get(manifest.key_object)
+        if stored is None:
+            raise DestroyedError(f"the data key of recording {recording_id} was destroyed")
+        wrapped = _parse_key(stored)
+        if wrapped.version == self.keyring.version:
+            return False
+        self.objects.put(manifest.key_object, _key_document(self.keyring.wrap(self.keyring.unwrap(wrapped))))
+        return True
+
+    def destroy(self, recording_id: str, *, by: str, reason: str, at_us: int) -> Receipt:
+        """Destroys a recording: its data key first. Repeating it gives the first receipt.
+
+        Also spends the id of a recording that was never sealed, so that a delayed sealing cannot bring it back.
+        """
+        folder = _folder(recording_id)
+        receipt = self.tombstone(recording_id)
+        if receipt is None:
+            manifest = self._manifest(recording_id)
+            paths = [path for path in self.objects.list(folder) if not path.endswith(".json")]
+            paths.sort(key=lambda path: not path.endswith(".key"))
+            if manifest is not None:
+                named = [manifest.key_object, *(item.object for item in manifest.items)]
+                paths = list(dict.fromkeys([*(p for p in paths if p.endswith(".key")), *named, *paths]))
+            for path in paths:
+                self.objects.delete(path)
+            receipt = self._receipt(recording_id, at_us, by, reason, manifest.sha256 if manifest else None, paths)
+            if not self.objects.create(f"{folder}/tombstone.json", canonical(receipt.to_document())):
+                receipt = self.tombstone(recording_id) or receipt
+        self._clear(folder)
+        self.log.append(receipt.log_entry(), at_us)
+        return receipt
+
+    def tombstone(self, recording_id: str) -> Receipt | None:
+        """The receipt of a destroyed recording, checked; None where it was not destroyed.
+
+        :raises IntegrityError: it is not signed by this installation.
+        """
+        stored = self.objects.get(f"{_folder(recording_id)}/tombstone.json")
+        if stored is None:
+            return None
+        try:
+            envelope = json.loads(stored)
+            body, signature = envelope["receipt"], base64.b64decode(envelope["signature"], validate=True)
+            self.keyring.verify("receipt", canonical(body), str(envelope["key"]), signature)
+            if body["recording_id"] != recording_id:
+                raise IntegrityError(f"the tombstone is not that of recording {recording_id}")
+            return Receipt(
+                recording_id=recording_id,
+                destroyed_at_us=body["destroyed_at_us"],
+                by=body["by"],
+                reason=body["reason"],
+                manifest_sha256=body["manifest_sha256"],
+                objects=tuple(body["objects"]),
+                key=envelope["key"],
+                signature=signature,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"the tombstone of recording {recording_id} cannot be read") from error
+
+    def _manifest(self, recording_id: str) -> Manifest | None:
+        stored = self.objects.get(f"{_folder(recording_id)}/manifest.json")
+        return None if stored is None else manifests.parse(stored, recording_id, self.keyring)
+
+    def _seal(self, recording_id: str, items: list[Item], facts: Mapping[str, Any], at_us: int) -> Manifest:
+        folder = _folder(recording_id)
+        if len({item.name for item in items}) != len(items):
+            raise ValueError("two items of the same name")
+        sealing_id = self._random(16).hex()
+        key = self._random(KEY_BYTES)
+        listed = []
+        for number, item in enumerate(items):
+            size = item.content.stat().st_size if isinstance(item.content, Path) else len(item.content)
+            source = item.content.open("rb") if isinstance(item.content, Path) else io.BytesIO(item.content)
+            path = f"{folder}/{sealing_id}.{number}.sealed"
+            with source:
+                sealer = Sealer(key, Binding(recording_id, sealing_id, number, size), source)
+                self.objects.put(path, iter(sealer))
+            listed.append(ItemManifest(item.name, item.media_type, size, sealer.sha256, path, tuple(sealer.hashes)))
+        key_object = f"{folder}/{sealing_id}.key"
+        self.objects.put(key_object, _key_document(self.keyring.wrap(key)))
+        manifest = Manifest(recording_id, sealing_id, at_us, key_object, tuple(listed), facts)
+        if self.objects.create(f"{folder}/manifest.json", manifests.sign(manifest, self.keyring)):
+            return manifest
+        first = self._manifest(recording_id)
+        if first is None:
+            raise DestroyedError(f"recording {recording_id} was destroyed while it was being sealed")
+        return first
+
+    def _sweep(self, manifest: Manifest) -> None:
+        """Removes what unfinished sealings left."""
+        folder = _folder(manifest.recording_id)
+        for path in self.objects.list(folder):
+            if not path.startswith(f"{folder}/{manifest.sealing_id}.") and not path.endswith(".json"):
+                self.objects.delete(path)
+
+    def _clear(self, folder: str) -> None:
+        """Removes everything beside the tombstone, keys first."""
+        for path in sorted(self.objects.list(folder), key=lambda path: not path.endswith(".key")):
+            if not path.endswith("/tombstone.json"):
+                self.objects.delete(path)
+
+    def _receipt(
+        self, recording_id: str, at_us: int, by: str, reason: str, manifest_sha256: str | None, paths: list[str]
+    ) -> Receipt:
+        unsigned = Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), "", b"")
+        key, signature = self.keyring.sign("receipt", canonical(unsigned.body()))
+        return Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), key, signature)
+
+
+def _folder(recording_id: str) -> str:
+    if not _ID.fullmatch(recording_id):
+        raise NotSealedError(f"{recording_id!r} is no recording id")
+    return f"recordings/{recording_id}"
+
+
+def _key_document(key: WrappedKey) -> bytes:
+    return canonical({"version": key.version, "wrapped": base64.b64encode(key.wrapped).decode()})
+
+
+def _parse_key(stored: bytes) -> WrappedKey:
+    try:
+        record = json.loads(stored)
+        return WrappedKey(int(record["version"]), base64.b64decode(record["wrapped"], validate=True))
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("the wrapped data key cannot be read") from error
