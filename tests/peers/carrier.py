@@ -38,7 +38,13 @@ class Sipp:
     """A running sipp; ``finish`` waits for it and checks that every step went as written."""
 
     def __init__(self, process: Process, messages: Path, errors: Path, statistics: Path, port: int) -> None:
-        self.process, self._messages, self._errors, self._statistics, self.port = process, messages, errors, statistics, port
+        self.process, self._messages, self._errors, self._statistics, self.port = (
+            process,
+            messages,
+            errors,
+            statistics,
+            port,
+        )
 
     def finish(self, within_s: float = 30.0) -> Self:
         """Waits for the scenario's end.
@@ -95,7 +101,15 @@ class Carrier:
         self.folder, self.host = folder, host
         self._running: list[Sipp] = []
 
-    def _start(self, scenario: Scenario, arguments: Sequence[str], port: int, transport: str, options: Sequence[str], trace: bool) -> Sipp:
+    def _start(
+        self,
+        scenario: Scenario,
+        arguments: Sequence[str],
+        port: int,
+        transport: str,
+        options: Sequence[str],
+        trace: bool,
+    ) -> Sipp:
         name = f"{scenario.name}-{next(_number)}"
         xml = _TONE.sub(lambda found: str(raw_file(self.folder, float(found[1]))), scenario.xml())
         file = self.folder / f"{name}.xml"
@@ -103,26 +117,46 @@ class Carrier:
         messages, errors = self.folder / f"{name}.messages", self.folder / f"{name}.errors"
         statistics = self.folder / f"{name}.csv"
         command = [
-            "sipp", *arguments, "-sf", str(file), "-i", self.host, "-mi", self.host, "-p", str(port), "-mp", str(free_port(self.host, 8)),
-            "-t", {"udp": "u1", "tcp": "t1"}[transport], "-nostdin", "-timer_resol", "1", "-rtp_payload", "0", "-cp", str(free_port()),
+            "sipp", *arguments, "-sf", str(file), "-t", {"udp": "u1", "tcp": "t1"}[transport],
+            "-i", self.host, "-p", str(port), "-mi", self.host, "-mp", str(free_port(self.host, 8)),
+            "-cp", str(free_port()), "-nostdin", "-timer_resol", "1", "-rtp_payload", "0",
             "-trace_err", "-error_file", str(errors), *options,
         ]  # fmt: skip
-        command += ["-trace_msg", "-message_file", str(messages)] if trace else ["-trace_stat", "-stf", str(statistics), "-fd", "1"]
+        command += (
+            ["-trace_msg", "-message_file", str(messages)]
+            if trace
+            else ["-trace_stat", "-stf", str(statistics), "-fd", "1"]
+        )
         process = Process(command, self.folder / f"{name}.log", folder=self.folder)
         sipp = Sipp(process, messages, errors, statistics, port)
         self._running.append(sipp)
         return sipp
 
     def call(
-        self, scenario: Scenario, to: str, number: str, *, transport: str = "udp", options: Sequence[str] = (), calls: int = 1, trace: bool = True,
+        self,
+        scenario: Scenario,
+        to: str,
+        number: str,
+        *,
+        transport: str = "udp",
+        options: Sequence[str] = (),
+        calls: int = 1,
+        trace: bool = True,
         port: int = 0,
-    ) -> Sipp:  # fmt: skip
+    ) -> Sipp:
         """Calls ``number`` at ``to`` (``host:port``) along the scenario."""
         arguments = [to, "-s", number, "-m", str(calls)]
         return self._start(scenario, arguments, port or free_port(self.host), transport, options, trace)
 
     def answer(
-        self, scenario: Scenario, *, transport: str = "udp", options: Sequence[str] = (), calls: int = 1, trace: bool = True, port: int = 0
+        self,
+        scenario: Scenario,
+        *,
+        transport: str = "udp",
+        options: Sequence[str] = (),
+        calls: int = 1,
+        trace: bool = True,
+        port: int = 0,
     ) -> Sipp:
         """Waits to be called, at ``.port`` of the result."""
         sipp = self._start(scenario, ["-m", str(calls)], port or free_port(self.host), transport, options, trace)
@@ -139,7 +173,9 @@ class Carrier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             for sipp in self._running:
                 print(f"--- sipp {sipp.process.log.stem} ---\n{sipp.story()}")

@@ -125,7 +125,7 @@ class Phone:
         except OSError:
             return None
 
-    # -- events -------------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         buffer = b""
@@ -151,7 +151,7 @@ class Phone:
             return len(self.events)
 
     def wait(self, kind: str, *, after: int = 0, within_s: float = 10.0) -> dict[str, Any]:
-        """The first event of ``kind`` (REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED, ...) from ``after`` on."""
+        """The first event of ``kind`` (REGISTER_OK, CALL_ESTABLISHED, CALL_CLOSED, ...) from ``after`` on."""
 
         def found() -> dict[str, Any] | None:
             return next((e for e in self.events[after:] if e["type"] == kind), None)
@@ -168,7 +168,7 @@ class Phone:
         with self._changed:
             return any(e["type"] == kind for e in self.events[after:])
 
-    # -- commands -----------------------------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------------
 
     def command(self, name: str, parameters: str = "") -> dict[str, Any]:
         """Gives baresip a command and waits until it took it."""
@@ -213,7 +213,7 @@ class Phone:
         """What it heard in its last call; complete once the call is closed."""
         return decode(max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime))
 
-    # -- end ----------------------------------------------------------------------------------------------------------
+    # -- end ---------------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """Pulls its plug."""
@@ -229,7 +229,9 @@ class Phone:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             print(f"--- phone {self.account.username} ---\n{self.process.printed()}")
         self.close()

@@ -18,7 +18,12 @@ class Process:
     """Runs ``command``; everything that it prints goes to ``log``."""
 
     def __init__(
-        self, command: Sequence[str], log: Path, *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        log: Path,
+        *,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
         self._file = log.open("ab")
@@ -74,5 +79,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -12,7 +12,9 @@ CODECS = {"PCMU": (0, "PCMU/8000"), "PCMA": (8, "PCMA/8000"), "G722": (9, "G722/
 NO_OFFER = ("",)
 
 
-def sdp(codecs: tuple[str, ...] = ("PCMU",), direction: str = "", version: int = 1, port: str = "[rtpstream_audio_port]") -> str:
+def sdp(
+    codecs: tuple[str, ...] = ("PCMU",), direction: str = "", version: int = 1, port: str = "[rtpstream_audio_port]"
+) -> str:
     """A session description; ``direction`` is an attribute name or empty."""
     formats = [CODECS[name] for name in codecs]
     lines = [
@@ -48,17 +50,23 @@ class Scenario:
             steps += f'\n<Reference variables="{self._variables}"/>'
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="{self.name}">\n{steps}\n</scenario>\n'
 
-    # -- the smallest steps ---------------------------------------------------------------------------------------------
+    # -- the smallest steps ------------------------------------------------------------------------------------------
 
     def send(self, head: str, body: str = "", *, again: bool = False) -> Self:
         """Sends a message; ``again``: repeats it until it is answered."""
         kind = "Content-Type: application/sdp\n" if body else ""
-        text = f"{head.strip()}\n{kind}Content-Length: [len]\n\n{body}\n" if body else f"{head.strip()}\nContent-Length: 0\n\n"
+        text = (
+            f"{head.strip()}\n{kind}Content-Length: [len]\n\n{body}\n"
+            if body
+            else f"{head.strip()}\nContent-Length: 0\n\n"
+        )
         attributes = ' retrans="500"' if again else ""
         self._steps.append(f"<send{attributes}><![CDATA[\n{text}\n]]></send>")
         return self
 
-    def expect(self, what: int | str, *, optional: bool = False, auth: bool = False, within_ms: int = 0, action: str = "") -> Self:
+    def expect(
+        self, what: int | str, *, optional: bool = False, auth: bool = False, within_ms: int = 0, action: str = ""
+    ) -> Self:
         """Waits for a response (number) or a request (method)."""
         kind = f'response="{what}"' if isinstance(what, int) else f'request="{what}"'
         flags = (' optional="true"' if optional else "") + (' auth="true"' if auth else "") + ' rrs="true"'
@@ -83,7 +91,7 @@ class Scenario:
         self._steps.append('<nop><action><exec rtp_stream="resume"/></action></nop>')
         return self
 
-    # -- within a dialog ------------------------------------------------------------------------------------------------
+    # -- within a dialog ---------------------------------------------------------------------------------------------
 
     def _request_head(self, method: str, cseq: int, extra: str = "") -> str:
         raise NotImplementedError
@@ -108,7 +116,8 @@ class Scenario:
         """Answers the request that arrived last."""
         tag = f";tag={self.tag}" if to_tag else ""
         head = (
-            f"SIP/2.0 {status}\n[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:]{tag}\n[last_Call-ID:]\n[last_CSeq:]\n"
+            f"SIP/2.0 {status}\n[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:]{tag}\n"
+            "[last_Call-ID:]\n[last_CSeq:]\n"
             f"Contact: <sip:carrier@[local_ip]:[local_port];transport=[transport]>\n{extra}"
         )
         return self.send(head, body)
@@ -161,8 +170,8 @@ class Caller(Scenario):
 
     def _acknowledge_refusal(self) -> None:
         self.send(
-            f"ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n[last_Via:]\nFrom: <sip:{self.caller}@[local_ip]:[local_port]>"
-            f";tag={self.tag}\n[last_To:]\nCall-ID: [call_id]\nCSeq: {self._cseq} ACK\nMax-Forwards: 70"
+            "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n[last_Via:]\n"
+            f"From: <sip:{self.caller}@[local_ip]:[local_port]>;tag={self.tag}\n[last_To:]\nCall-ID: [call_id]\nCSeq: {self._cseq} ACK\nMax-Forwards: 70"
         )
 
     def ringing(self, status: int = 180) -> Self:
@@ -223,7 +232,11 @@ class Called(Scenario):
 
     def challenge(self, realm: str, username: str, password: str, *, status: int = 407) -> Self:
         """Asks for credentials and takes only the right ones."""
-        header, reason = ("WWW-Authenticate", "Unauthorized") if status == 401 else ("Proxy-Authenticate", "Proxy Authentication Required")
+        header, reason = (
+            ("WWW-Authenticate", "Unauthorized")
+            if status == 401
+            else ("Proxy-Authenticate", "Proxy Authentication Required")
+        )
         asked = f'{header}: Digest realm="{realm}", nonce="5e57a7a1b2c3d4", algorithm=MD5, qop="auth"\n'
         self.respond(f"{status} {reason}", extra=asked, to_tag=True).expect("ACK")
         check = f'<verifyauth assign_to="known" username="{username}" password="{password}"/>'
