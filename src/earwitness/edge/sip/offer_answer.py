@@ -177,6 +177,33 @@ def carried(formats: Sequence[Format]) -> tuple[Format, ...]:
     return tuple(item for item in formats if item.name.lower() != "red")
 
 
+def renumbered(formats: Sequence[Format], known: Sequence[Format]) -> tuple[Format, ...]:
+    """The formats under the payload types that a leg already uses for them.
+
+    Within a session a payload type never changes its codec (RFC 3264 §8.3.2), so new codecs get numbers that ``known``, all
+    formats that the leg has seen so far, does not use.
+    """
+    result: list[Format] = []
+    taken = {item.payload_type for item in known}
+    for item in formats:
+        mine = [other for other in known if other.codec == item.codec and other.payload_type not in _numbers(result)]
+        if mine:
+            number = next((o.payload_type for o in mine if o.payload_type == item.payload_type), mine[0].payload_type)
+        elif item.payload_type not in taken:
+            number = item.payload_type
+        else:
+            number = next((n for n in range(96, 128) if n not in taken), -1)
+        if number < 0:
+            continue
+        taken.add(number)
+        result.append(Format(number, item.name, item.clock_rate, item.channels, item.parameters))
+    return tuple(result)
+
+
+def _numbers(formats: Sequence[Format]) -> set[int]:
+    return {item.payload_type for item in formats}
+
+
 def common_formats(offered: Sequence[Format], chosen: Sequence[Format]) -> tuple[Format, ...]:
     """The answer to one leg: what the other leg chose, in its order, under the numbers offered here.
 

@@ -282,6 +282,15 @@ def formats_of(media: Media) -> tuple[Format, ...]:
     return tuple(found.values())
 
 
+def is_address(host: str) -> bool:
+    """A literal IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_unspecified(host: str) -> bool:
     """``0.0.0.0`` or ``::``: no address, the old way to say hold."""
     try:

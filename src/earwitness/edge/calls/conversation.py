@@ -1,0 +1,625 @@
+"""A bridged call: the state machine of one conversation.
+
+Theory of operation. A conversation is made for an incoming INVITE whose caller is known. ::
+
+    SETUP --callee's 2xx--> UP --either side ends--> ENDED --tapes complete--> (gone)
+    SETUP --caller gives up, nobody answers, everybody refuses--> ENDED
+
+SETUP. ``Dialler`` sends the INVITEs, group by group. The first 2xx wins, the others are cancelled. Ringing and, when
+only one is called, early media are passed to the caller. Early media is relayed but not recorded: tapes open at the
+answer.
+
+Answer. In this order, without a pause: both legs' media are set and connected; the events are told, whereby the
+recording rules open tapes (the media engine has the command) and everything is on disk; then the caller gets the 200
+that starts the media. Nothing here waits for a database.
+
+UP. ``Negotiation`` runs re-INVITEs between the legs; here a change becomes events (``leg.media``, hold segments). A
+leg that sends no RTP is asked by OPTIONS; no answer ends the call. So does silence of both sides, hold apart.
+
+ENDED. Every way out goes through ``end``: it is the only place where legs end. The peers hear at once; the folder gets
+its ``conversation.ended`` when the media engine says that the tape files are complete, because that line hands it to
+the worker.
+
+What drives it: sessions (through ``Leg``), the media engine's events, timers, the control API. All on one thread.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from earwitness.domain.configuration import Station, Trunk, User
+from earwitness.domain.conversation.events import Event
+from earwitness.edge.calls.dialler import Dialler
+from earwitness.edge.calls.directory import Directory
+from earwitness.edge.calls.leg import Leg
+from earwitness.edge.calls.negotiation import (
+    BadOffer,
+    Negotiation,
+    answer_for,
+    read_answer,
+    read_offer,
+    take_answer,
+    take_offer,
+)
+from earwitness.edge.calls.plan import Attempt, Final, ToPhone
+from earwitness.edge.calls.recorder import Recorder
+from earwitness.edge.calls.services import Services, Timer
+from earwitness.edge.calls.story import Story
+from earwitness.edge.calls.writer import EventLog
+from earwitness.edge.sip.events import Failure
+from earwitness.edge.sip.message import Request, Response
+from earwitness.edge.sip.offer_answer import FULL_OFFER, LocalDescription, NotAcceptable, carried
+from earwitness.edge.sip.sdp import AudioStream, Direction, Format, SessionDescription
+from earwitness.edge.sip.session_uas import UasSession
+from earwitness.edge.sip.transaction_server import ServerTransaction
+from earwitness.media.engine.interface import EngineError
+
+log = structlog.get_logger()
+
+FAILURE_CAUSES = {
+    Failure.TIMEOUT: "timeout",
+    Failure.TRANSPORT: "transport.failure",
+    Failure.NO_ACK: "timeout",
+    Failure.GONE: "error",
+    Failure.EXPIRED: "timeout",
+    Failure.CANCELLED: "other",
+}
+"""The contract's disconnectType for each."""
+
+
+class State(enum.Enum):
+    SETUP = "setup"
+    UP = "up"
+    ENDED = "ended"
+
+
+class Conversation:
+    """See the module."""
+
+    def __init__(
+        self,
+        conversation_id: str,
+        services: Services,
+        directory: Directory,
+        publish: Callable[[Event], None],
+        on_gone: Callable[[Conversation], None],
+    ) -> None:
+        self.id = conversation_id
+        self.services = services
+        self.directory = directory
+        self.state = State.SETUP
+        self.legs: dict[str, Leg] = {}
+        """Every leg that the media engine still has, by id."""
+        self.ani = ""
+        self.caller_name = ""
+        self.max_forwards = 70
+        self._user: User | None = None
+        self._on_gone = on_gone
+        folder = services.spool / conversation_id
+        trunks = {trunk.id: trunk for trunk in directory.snapshot.trunks}
+        self.recorder = Recorder(services.engine, folder, trunks, services.new_id)
+        self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)
+        self._caller: Leg | None = None
+        self._callee: Leg | None = None
+        self._offer: tuple[SessionDescription, AudioStream] | None = None
+        self._dialler: Dialler | None = None
+        self._negotiation: Negotiation | None = None
+        self._segments: dict[str, tuple[str, str]] = {}
+        self._participants: list[str] = []
+        self._early: AudioStream | None = None
+        self._ping: Timer | None = None
+        self._silence: Timer | None = None
+        self._settling: Timer | None = None
+        self._ending: tuple[str, str | None, int] | None = None
+
+    # Setup.
+
+    def begin(
+        self,
+        session: UasSession,
+        *,
+        direction: str,
+        ani: str,
+        dnis: str,
+        trunk: Trunk | None = None,
+        station: Station | None = None,
+        user: User | None = None,
+        name: str = "",
+    ) -> bool:
+        """The caller's INVITE. False: it was refused, and the conversation is over."""
+        services = self.services
+        leg = self._make_leg(services.new_id(), services.new_id(), session.flow.remote[0], trunk=trunk, station=station)
+        if isinstance(leg, EngineError):
+            log.error("no media ports", error=str(leg))
+            session.reject(503, None, [("Retry-After", "5")])
+            return False
+        self._caller = leg
+        leg.session = session
+        session.owner = leg
+        self.ani, self.caller_name, self._user = ani, (user.name if user is not None else name), user
+        self.max_forwards = _forwards(session.request)
+        self.story.tell(
+            "conversation.started",
+            conversation_id=self.id,
+            organization_id=self.directory.snapshot.organization_id,
+            direction=direction,
+            ani=ani,
+            dnis=dnis,
+            config_version=self.directory.snapshot.version,
+            edge_id=services.edge_id,
+        )
+        self._join(
+            leg.participant_id,
+            purpose="external" if trunk is not None else "user",
+            name=self.caller_name or (station.name if station is not None else None),
+            user_id=user.id if user is not None else None,
+            address=ani,
+            ani=ani,
+            dnis=dnis,
+        )
+        self._tell_offered(leg, "inbound", ani, user, session.call_id)
+        self._segment(leg.participant_id, "dialing")
+        try:
+            request = session.request
+            if request is not None and request.body:
+                self._offer = read_offer(request.body)
+                take_offer(leg, self._offer[1])
+                leg.learn(self._offer[1].formats)
+        except NotAcceptable:
+            self.refuse(Final(488, None, "rejected"))
+        except BadOffer:
+            self.refuse(Final(400, "Bad SDP", "rejected"))
+        self.story.flush()
+        return self.state is State.SETUP
+
+    def dial(self, groups: Sequence[Sequence[Attempt]], *, user: User | None, ring_s: float, address: str) -> None:
+        """Calls these, one group after the other."""
+        participant_id = self.services.new_id()
+        phones = isinstance(groups[0][0], ToPhone)
+        first = groups[0][0]
+        name = user.name if user is not None else (first.station.name if isinstance(first, ToPhone) else None)
+        self._join(
+            participant_id,
+            purpose="user" if phones else "external",
+            name=name,
+            user_id=user.id if user is not None else None,
+            address=address,
+            ani=self.ani,
+            dnis=address,
+        )
+        self._segment(participant_id, "alerting" if phones else "dialing")
+        self._dialler = Dialler(self, participant_id, groups, user=user, ring_s=ring_s)
+        self._dialler.next_group()
+        self.story.flush()
+
+    def caller_id(self, trunk: Trunk) -> str:
+        """The number to show to a trunk: the user's own, the trunk's, or who called us."""
+        own = self._user.address if self._user is not None else ""
+        return own or trunk.caller_address or self.ani
+
+    def offer_for_callee(self) -> tuple[tuple[Format, ...], Direction, AudioStream | None]:
+        """What to offer to whom we call: formats, direction, and the caller's own offer."""
+        if self._offer is None:
+            return FULL_OFFER, Direction.SENDRECV, None
+        stream = self._offer[1]
+        return carried(stream.formats), stream.effective_direction, stream
+
+    def add_leg(
+        self, participant_id: str, source_host: str, *, trunk: Trunk | None = None, station: Station | None = None
+    ) -> Leg | None:
+        """A leg to call with, or None: no ports left."""
+        leg = self._make_leg(self.services.new_id(), participant_id, source_host, trunk=trunk, station=station)
+        if isinstance(leg, EngineError):
+            log.error("no media ports", error=str(leg))
+            return None
+        return leg
+
+    def offered(self, leg: Leg, address: str, user: User | None) -> None:
+        """The INVITE of this leg is on its way."""
+        call_id = leg.session.call_id if leg.session is not None else None
+        self._tell_offered(leg, "outbound", address, user, call_id)
+
+    def end_leg(self, leg: Leg, cause: str, status: int | None = None, reason: str | None = None) -> None:
+        """A leg that was called is over, whatever its session still does."""
+        if leg.ended:
+            return
+        leg.ended = True
+        leg.owner = None
+        self.story.tell("leg.ended", leg_id=leg.id, cause=cause, sip_status=status, reason=reason or None)
+        if self.state is State.SETUP:
+            self._drop(leg)
+
+    def nobody_answered(self, final: Final) -> None:
+        """Every attempt has failed."""
+        self.refuse(final)
+        self.story.flush()
+
+    def refuse(self, final: Final, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """The caller hears no, and the conversation ends."""
+        caller = self._caller
+        if caller is None or self.state is not State.SETUP:
+            return
+        if isinstance(caller.session, UasSession):
+            caller.session.reject(final.status, final.reason, headers)
+        self.end(final.cause, status=final.status)
+
+    # From the legs.
+
+    def leg_progress(self, leg: Leg, response: Response) -> None:
+        dialler, caller = self._dialler, self._caller
+        if self.state is not State.SETUP or dialler is None or caller is None:
+            return
+        dialler.heard_from(leg)
+        if not isinstance(caller.session, UasSession) or response.status not in (180, 182, 183):
+            return
+        if response.body and dialler.only is leg and self._offer is not None and self._early_media(leg, response):
+            return
+        if response.status == 180 and not leg.ringing:
+            leg.ringing = True
+            self.story.tell("leg.ringing", leg_id=leg.id)
+            self.story.flush()
+            if not caller.ringing:
+                caller.ringing = True
+                caller.session.progress(180)
+
+    def leg_accepted(self, leg: Leg, response: Response) -> None:
+        caller = self._caller
+        if self.state is not State.SETUP or caller is None or not isinstance(caller.session, UasSession):
+            leg.owner = None
+            if leg.session is not None:
+                leg.session.bye()
+            return
+        offered, direction, _ = self.offer_for_callee()
+        try:
+            if response.body or self._early is None:
+                take_answer(leg, read_answer(response.body, offered), direction)
+            else:
+                take_answer(leg, self._early, direction)
+            leg.learn(leg.formats)
+            body = self._answer_body(caller, leg)
+        except NotAcceptable as error:
+            if leg.session is not None:
+                leg.session.bye()
+            self.leg_rejected(leg, 488, str(error))
+            return
+        self._up(caller, leg)
+        caller.session.accept(body)
+
+    def leg_rejected(self, leg: Leg, status: int, reason: str) -> None:
+        if self._dialler is not None and self.state is State.SETUP:
+            self._dialler.failed(leg, status, reason)
+            self.story.flush()
+
+    def leg_cancelled(self, leg: Leg) -> None:
+        self.end("cancelled", by=leg, own_cause="endpoint")
+        self.story.flush()
+
+    def leg_acknowledged(self, leg: Leg, request: Request) -> None:
+        if self._negotiation is not None and not self._negotiation.acknowledged(leg, request):
+            self.end("error", cause_of_legs="error")
+        self.story.flush()
+
+    def leg_offers(self, leg: Leg, request: Request) -> None:
+        if self._negotiation is not None and self.state is State.UP:
+            self._negotiation.offer(leg, request)
+            self.story.flush()
+        elif leg.session is not None:
+            leg.session.reject_reinvite(491)
+
+    def leg_offer_answered(self, leg: Leg, response: Response) -> None:
+        if self._negotiation is not None and self.state is State.UP:
+            self._negotiation.answer(leg, response)
+            self.story.flush()
+
+    def leg_requests(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        other = self._other(leg)
+        if request.method != "INFO":
+            transaction.respond(405, None, [("Allow", ", ".join(self.services.allow))])
+        elif other is None or other.session is None or self.state is not State.UP:
+            transaction.respond(480)
+        else:
+            self._pass_info(leg, other, transaction, request)
+
+    def leg_hung_up(self, leg: Leg) -> None:
+        self.end("hangup", by=leg, own_cause="endpoint")
+        self.story.flush()
+
+    def leg_failed(self, leg: Leg, cause: Failure) -> None:
+        if self.state is State.SETUP and leg is not self._caller:
+            status = 503 if cause is Failure.TRANSPORT else 408
+            self.leg_rejected(leg, status, "")
+            return
+        kind = FAILURE_CAUSES[cause]
+        self.end("timeout" if kind == "timeout" else "error", by=leg, own_cause=kind)
+        self.story.flush()
+
+    # From the media engine.
+
+    def silence(self, leg: Leg) -> None:
+        """Nothing has come from this leg for a while."""
+        leg.silent = True
+        if self.state is State.UP and self._ping is None:
+            self._ping = self.services.call_later(self.services.dead_peer_s, self._ask)
+        if self.state is State.UP and self._silence is None and self._all_silent():
+            self._silence = self.services.call_later(self.services.both_silent_s, self._give_up)
+
+    def activity(self, leg: Leg) -> None:
+        """Packets again."""
+        leg.silent = False
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        if self._ping is not None and not any(item.silent for item in self.legs.values()):
+            self._ping.cancel()
+            self._ping = None
+
+    def digit(self, leg: Leg, digit: str, at: int | None = None) -> None:
+        """A digit was pressed. Which one is not told while a tape is paused."""
+        self.story.tell("dtmf", at=at, leg_id=leg.id, digit=None if self.recorder.paused else digit)
+        self.story.flush()
+
+    def media_fact(self, event_type: str, at: int | None, **data: Any) -> None:
+        """Something that the media engine reports and nobody acts on."""
+        if self._ending is None:
+            self.story.tell(event_type, at=at, **data)
+            self.story.flush()
+
+    def tape_closed(self, tape_id: str, opening: int) -> None:
+        """A tape's files are complete."""
+        self.recorder.tape_closed(tape_id, opening)
+        if self._ending is not None and self.recorder.settled:
+            self._finish()
+
+    # The end.
+
+    def disconnect(self, cause: str = "hangup", by: str | None = None, *, cause_of_legs: str = "client") -> None:
+        """Hang up on everybody, from outside the call."""
+        if self.state is State.SETUP and self._caller is not None and isinstance(self._caller.session, UasSession):
+            self._caller.session.reject(480 if cause != "shutdown" else 503)
+        self.end(cause, cause_of_legs=cause_of_legs, by_name=by)
+        self.story.flush()
+
+    def end(
+        self,
+        cause: str,
+        *,
+        by: Leg | None = None,
+        own_cause: str = "",
+        cause_of_legs: str = "peer",
+        status: int | None = None,
+        by_name: str | None = None,
+    ) -> None:
+        """Ends what is left of the call.
+
+        :param by: the leg that ended it; its session is over already.
+        :param own_cause: disconnectType of that leg, ``cause_of_legs`` of the others.
+        :param status: what the caller was refused with.
+        """
+        if self.state is State.ENDED:
+            return
+        was_up = self.state is State.UP
+        self.state = State.ENDED
+        for timer in (self._ping, self._silence):
+            if timer is not None:
+                timer.cancel()
+        if self._dialler is not None:
+            self._dialler.stop()
+        at: int | None = None
+        if by is not None:
+            at = self.story.tell("leg.ended", leg_id=by.id, cause=own_cause)
+            by.ended = True
+            by.owner = None
+        for leg in list(self.legs.values()):
+            if leg.ended:
+                continue
+            if leg.session is not None:
+                leg.session.hang_up()
+            kind = cause_of_legs if was_up or leg is not self._caller else ("system" if status else cause_of_legs)
+            self.end_leg(leg, kind, status if leg is self._caller else None)
+        for participant_id in self._participants:
+            left = own_cause if by is not None and by.participant_id == participant_id else cause_of_legs
+            self.story.tell("participant.left", participant_id=participant_id, cause=left)
+        who = by.participant_id if by is not None else by_name
+        self._ending = (cause, who, at if at is not None else self.story.last)
+        self.story.flush()
+        if self.recorder.settled:
+            self._finish()
+        else:
+            self._settling = self.services.call_later(self.services.settle_s, self._finish)
+
+    def _finish(self) -> None:
+        """The files are complete, or the media engine has had its time: the worker may have the folder."""
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        if not self.recorder.settled:
+            log.error("the media engine did not complete the tapes in time", conversation=self.id)
+        cause, by, at = ending
+        self.story.tell("conversation.ended", at=at, cause=cause, by=by)
+        self.story.close()
+        for leg in list(self.legs.values()):
+            self._drop(leg)
+        self._caller = self._callee = self._dialler = self._negotiation = None
+        self._on_gone(self)
+
+    # Steps.
+
+    def _up(self, caller: Leg, callee: Leg) -> None:
+        self.state = State.UP
+        self._callee = callee
+        if self._dialler is not None:
+            self._dialler.answered(callee)
+        self._negotiation = Negotiation(caller, callee, self._changed)
+        if self._offer is None:
+            self._negotiation.expect_late_answer(caller)
+        self._offer = self._early = None
+        engine = self.services.engine
+        engine.set_remote(callee.id, callee.remote())
+        engine.set_remote(caller.id, caller.remote())
+        engine.connect(caller.id, callee.id)
+        for leg in (callee, caller):
+            if leg.stream is not None:
+                self._tell_media(leg)
+            leg.answered = True
+            self.story.tell("leg.answered", leg_id=leg.id)
+            self._segment(leg.participant_id, "interact")
+        for leg in (callee, caller):
+            self._tell_hold(leg)
+        self.story.flush()
+
+    def _answer_body(self, caller: Leg, callee: Leg) -> bytes:
+        if self._offer is not None:
+            return answer_for(caller, self._offer[0], self._offer[1], callee)
+        caller.formats = callee.formats
+        caller.learn(callee.formats)
+        caller.direction = Direction.SENDONLY if callee.holding else Direction.SENDRECV
+        return caller.local.offer(caller.formats, caller.direction)
+
+    def _early_media(self, leg: Leg, response: Response) -> bool:
+        caller, offer = self._caller, self._offer
+        if caller is None or offer is None or not isinstance(caller.session, UasSession):
+            return False
+        formats, direction, _ = self.offer_for_callee()
+        try:
+            stream = read_answer(response.body, formats)
+            take_answer(leg, stream, direction)
+            leg.learn(leg.formats)
+            body = answer_for(caller, offer[0], offer[1], leg)
+        except NotAcceptable:
+            return False
+        self._early = stream
+        engine = self.services.engine
+        engine.set_remote(leg.id, leg.remote())
+        engine.set_remote(caller.id, caller.remote())
+        engine.connect(caller.id, leg.id)
+        if not leg.ringing:
+            leg.ringing = True
+            self.story.tell("leg.ringing", leg_id=leg.id)
+            self.story.flush()
+        caller.ringing = True
+        caller.session.progress(response.status, body)
+        return True
+
+    def _changed(self, leg: Leg) -> None:
+        self.services.engine.set_remote(leg.id, leg.remote())
+        self._tell_media(leg)
+        self._tell_hold(leg)
+
+    def _tell_media(self, leg: Leg) -> None:
+        facts = leg.media_facts()
+        if facts != leg.told:
+            leg.told = facts
+            self.story.tell("leg.media", **facts)
+
+    def _tell_hold(self, leg: Leg) -> None:
+        held = self._segments.get(leg.participant_id, ("", ""))[1] == "hold"
+        if leg.holding and not held:
+            self._segment(leg.participant_id, "hold", by=leg.participant_id)
+        elif held and not leg.holding:
+            self._segment(leg.participant_id, "interact")
+
+    def _segment(self, participant_id: str, kind: str, by: str | None = None) -> None:
+        """The participant's segment ends, another begins."""
+        before = self._segments.get(participant_id)
+        if before is not None:
+            self.story.tell("segment.ended", segment_id=before[0])
+        segment_id = self.services.new_id()
+        self._segments[participant_id] = (segment_id, kind)
+        self.story.tell("segment.started", segment_id=segment_id, participant_id=participant_id, kind=kind, by=by)
+
+    def _join(self, participant_id: str, **facts: Any) -> None:
+        self._participants.append(participant_id)
+        self.story.tell("participant.joined", participant_id=participant_id, **facts)
+
+    def _tell_offered(self, leg: Leg, direction: str, address: str, user: User | None, call_id: str | None) -> None:
+        trunk, station = leg.trunk, leg.station
+        self.story.tell(
+            "leg.offered",
+            leg_id=leg.id,
+            participant_id=leg.participant_id,
+            kind="trunk" if trunk is not None else "station",
+            direction=direction,
+            external=trunk is not None,
+            address=address,
+            trunk_id=trunk.id if trunk is not None else None,
+            trunk_base_id=trunk.trunk_base_id if trunk is not None else None,
+            station_id=station.id if station is not None else None,
+            user_id=user.id if user is not None else None,
+            sip_call_id=call_id,
+        )
+
+    def _make_leg(
+        self, leg_id: str, participant_id: str, source_host: str, *, trunk: Trunk | None, station: Station | None
+    ) -> Leg | EngineError:
+        services = self.services
+        bind, advertised = services.media_hosts(source_host)
+        try:
+            media = services.engine.open_leg(leg_id, group=self.id, host=bind)
+        except EngineError as error:
+            return error
+        local = LocalDescription(
+            services.random.getrandbits(62), advertised or media.host, media.rtp_port, media.rtcp_port
+        )
+        leg = Leg(leg_id, participant_id, self, local, source_host, trunk=trunk, station=station)
+        self.legs[leg_id] = leg
+        services.register_leg(leg_id, self)
+        return leg
+
+    def _drop(self, leg: Leg) -> None:
+        if self.legs.pop(leg.id, None) is not None:
+            self.services.engine.close_leg(leg.id)
+            self.services.forget_leg(leg.id)
+
+    def _other(self, leg: Leg) -> Leg | None:
+        return self._callee if leg is self._caller else self._caller
+
+    def _pass_info(self, leg: Leg, other: Leg, transaction: ServerTransaction, request: Request) -> None:
+        def answered(response: Response | None) -> None:
+            transaction.respond(response.status if response is not None else 408)
+
+        content_type = request.get("content-type") or ""
+        headers = [(name, value) for key, name, value in request.fields if key == "info-package"]
+        if other.session is None or not other.session.request_in_dialog(
+            "INFO", headers, request.body, content_type, answered
+        ):
+            transaction.respond(480)
+            return
+        if request.content_type == "application/dtmf-relay":
+            for line in request.body.decode("ascii", "replace").splitlines():
+                name, _, value = line.partition("=")
+                if name.strip().lower() == "signal" and value.strip()[:1] in tuple("0123456789*#ABCD"):
+                    self.digit(leg, value.strip()[:1])
+
+    def _all_silent(self) -> bool:
+        ours = [leg for leg in (self._caller, self._callee) if leg is not None]
+        return all(leg.silent and not leg.holding for leg in ours)
+
+    def _ask(self) -> None:
+        """Is anybody there? A session whose peer does not answer reports its failure by itself."""
+        self._ping = None
+        asked = False
+        for leg in (self._caller, self._callee):
+            if leg is not None and leg.silent and not leg.ended and leg.session is not None:
+                leg.session.request_in_dialog("OPTIONS")
+                asked = True
+        if asked and self.state is State.UP:
+            self._ping = self.services.call_later(self.services.dead_peer_s, self._ask)
+
+    def _give_up(self) -> None:
+        self._silence = None
+        if self.state is State.UP and self._all_silent():
+            self.end("timeout", cause_of_legs="timeout")
+            self.story.flush()
+
+
+def _forwards(request: Request) -> int:
+    """Max-Forwards for the onward call: what came in, less one."""
+    value = request.get("max-forwards") or ""
+    return max(0, min(int(value), 70) - 1) if value.isascii() and value.isdigit() and len(value) < 4 else 69

@@ -1,0 +1,221 @@
+"""Offer and answer between the two legs of a call: what one side offers is offered to the other, and its answer goes
+back.
+
+Theory. At most one negotiation runs at a time; a further offer meanwhile is answered 491, and its side tries again.
+
+- A re-INVITE or UPDATE that changes neither direction nor codecs (new address, session refresh) is answered here at
+  once; the other side need not know.
+- Any other is passed on as a re-INVITE to the other leg; its answer, under the numbers of the first leg, answers the
+  first. The other leg's refusal refuses it, and the call goes on as before.
+- A re-INVITE without offer gets ours in the 200; if the answer in the ACK changes anything, the other leg is told by a
+  re-INVITE.
+
+A party holds when its own description says that it does not receive. In an answer that only counts when the offer was
+willing to send: recvonly meets sendonly without anybody holding twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from earwitness.edge.calls.leg import Leg
+from earwitness.edge.sip import offer_answer, sdp
+from earwitness.edge.sip.message import Request, Response
+from earwitness.edge.sip.offer_answer import NotAcceptable
+from earwitness.edge.sip.sdp import AudioStream, Direction, Format, SessionDescription
+
+
+class BadOffer(ValueError):  # noqa: N818 - the counterpart of NotAcceptable
+    """The body is no SDP: SIP 400."""
+
+
+def read_offer(body: bytes) -> tuple[SessionDescription, AudioStream]:
+    """The description and its audio stream.
+
+    :raises BadOffer: not SDP. :raises NotAcceptable: no audio for us.
+    """
+    try:
+        description = sdp.parse(body)
+    except sdp.SdpError as error:
+        raise BadOffer(str(error)) from error
+    return description, offer_answer.audio_of(description)
+
+
+def read_answer(body: bytes, offered: tuple[Format, ...]) -> AudioStream:
+    """The audio stream of an answer, reduced to the formats offered.
+
+    :raises NotAcceptable: none, or not SDP at all.
+    """
+    try:
+        return offer_answer.answered_stream(sdp.parse(body), offered)
+    except sdp.SdpError as error:
+        raise NotAcceptable(str(error)) from error
+
+
+def take_offer(leg: Leg, stream: AudioStream) -> None:
+    """The leg's party has described itself by an offer."""
+    leg.stream = stream
+    leg.holding = not stream.effective_direction.receives
+
+
+def take_answer(leg: Leg, stream: AudioStream, offered: Direction) -> None:
+    """The leg's party has answered our offer of this direction."""
+    leg.stream = stream
+    leg.formats = stream.formats
+    leg.direction = offered
+    if offered.sends:
+        leg.holding = not stream.effective_direction.receives
+
+
+def answer_for(leg: Leg, description: SessionDescription, stream: AudioStream, other: Leg) -> bytes:
+    """The answer to the leg's offer that follows from what the other leg agreed to. Changes what is negotiated on
+    ``leg``.
+
+    :raises NotAcceptable: nothing in common.
+    """
+    theirs = other.stream
+    formats = offer_answer.common_formats(offer_answer.carried(stream.formats), other.formats)
+    wanted = theirs.effective_direction if theirs is not None else Direction.SENDRECV
+    leg.direction = _within(wanted, stream.effective_direction)
+    leg.formats = formats
+    leg.learn(formats)
+    ptime = theirs.ptime if theirs is not None else None
+    return leg.local.answer(description, formats, leg.direction, ptime=ptime)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An offer of ``leg`` that the other leg has been asked about."""
+
+    leg: Leg
+    stream: AudioStream
+    offered: tuple[Format, ...]
+    """To the other leg, under its numbers."""
+    direction: Direction
+    description: SessionDescription | None
+    """What to answer to; None: nothing, the leg's part is settled."""
+
+
+class Negotiation:
+    """Between the two legs of a call that is up."""
+
+    def __init__(self, a: Leg, b: Leg, changed: Callable[[Leg], None]) -> None:
+        """:param changed: told after what is negotiated on a leg may have changed."""
+        self._legs = (a, b)
+        self._changed = changed
+        self._pending: _Pending | None = None
+        self._late: tuple[Leg, Direction] | None = None
+
+    def expect_late_answer(self, leg: Leg) -> None:
+        """The leg's initial INVITE had no offer; ours, in the 200, is answered by its ACK."""
+        self._late = (leg, leg.direction)
+
+    def offer(self, leg: Leg, request: Request) -> None:
+        """A re-INVITE, or an UPDATE with a body, of this leg."""
+        session = leg.session
+        if session is None:
+            return
+        if self._pending is not None or self._late is not None:
+            session.reject_reinvite(491)
+        elif not request.body:
+            self._offer_ours(leg)
+        else:
+            try:
+                description, stream = read_offer(request.body)
+                answered = self._alone(leg, description, stream) or self._pass_on(leg, stream, description)
+                if not answered:
+                    session.reject_reinvite(491)
+            except NotAcceptable:
+                session.reject_reinvite(488)
+            except BadOffer:
+                session.reject_reinvite(400, "Bad SDP")
+
+    def answer(self, leg: Leg, response: Response) -> None:
+        """The final response to our re-INVITE of this leg."""
+        pending, self._pending = self._pending, None
+        if pending is None or pending.leg is leg:
+            return
+        asker = pending.leg
+        if response.status >= 300:
+            if pending.description is not None and asker.session is not None:
+                status = response.status if response.status in (415, 488, 491, 606) else 488
+                asker.session.reject_reinvite(status)
+            return
+        try:
+            take_answer(leg, read_answer(response.body, pending.offered), pending.direction)
+            if pending.description is not None:
+                body = answer_for(asker, pending.description, pending.stream, leg)
+                take_offer(asker, pending.stream)
+                if asker.session is not None:
+                    asker.session.accept_reinvite(body)
+            else:
+                asker.formats = offer_answer.common_formats(pending.stream.formats, leg.formats)
+        except NotAcceptable:
+            if pending.description is not None and asker.session is not None:
+                asker.session.reject_reinvite(488)
+        self._changed(leg)
+        self._changed(asker)
+
+    def acknowledged(self, leg: Leg, request: Request) -> bool:
+        """An ACK of this leg. False when it owed an answer and had none that we can use: the call cannot go on."""
+        if self._late is None or self._late[0] is not leg:
+            return True
+        direction, self._late = self._late[1], None
+        before = leg.stream.effective_direction if leg.stream is not None else Direction.SENDRECV
+        try:
+            stream = read_answer(request.body, leg.formats)
+        except NotAcceptable:
+            return leg.stream is not None
+        take_answer(leg, stream, direction)
+        self._changed(leg)
+        if stream.effective_direction is not before:
+            self._pass_on(leg, stream, None)
+        return True
+
+    def _offer_ours(self, leg: Leg) -> None:
+        other = self._other(leg)
+        leg.direction = Direction.SENDONLY if other.holding else Direction.SENDRECV
+        self._late = (leg, leg.direction)
+        if leg.session is not None:
+            leg.session.accept_reinvite(leg.local.offer(leg.formats, leg.direction))
+
+    def _alone(self, leg: Leg, description: SessionDescription, stream: AudioStream) -> bool:
+        """Answers without the other side, if nothing changes for it."""
+        before = leg.stream
+        offered = {item.codec for item in stream.formats}
+        if before is None or before.effective_direction is not stream.effective_direction:
+            return False
+        if any(item.codec not in offered for item in leg.formats):
+            return False
+        leg.formats = offer_answer.common_formats(offer_answer.carried(stream.formats), leg.formats)
+        leg.learn(stream.formats)
+        leg.stream = stream
+        if leg.session is not None:
+            leg.session.accept_reinvite(leg.local.answer(description, leg.formats, leg.direction, ptime=stream.ptime))
+        self._changed(leg)
+        return True
+
+    def _pass_on(self, leg: Leg, stream: AudioStream, description: SessionDescription | None) -> bool:
+        other = self._other(leg)
+        if other.session is None:
+            return False
+        leg.learn(stream.formats)
+        formats = offer_answer.renumbered(offer_answer.carried(stream.formats), other.known)
+        direction = stream.effective_direction
+        pending = _Pending(leg, stream, formats, direction, description)
+        body = other.local.offer(formats, direction, ptime=stream.ptime, maxptime=stream.maxptime)
+        if not other.session.reinvite(body):
+            return False
+        other.learn(formats)
+        self._pending = pending
+        return True
+
+    def _other(self, leg: Leg) -> Leg:
+        return self._legs[1] if leg is self._legs[0] else self._legs[0]
+
+
+def _within(wanted: Direction, offer: Direction) -> Direction:
+    """What of ``wanted`` an answer to ``offer`` may say."""
+    most = offer.reversed()
+    return Direction.of(sends=wanted.sends and most.sends, receives=wanted.receives and most.receives)

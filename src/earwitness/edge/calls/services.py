@@ -1,0 +1,67 @@
+"""What conversations need from the edge around them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from earwitness.edge.sip.events import Address, Authenticate, Flow, SessionHandler, Target
+from earwitness.edge.sip.session import Session
+from earwitness.media.engine.interface import MediaEngine
+
+if TYPE_CHECKING:
+    from earwitness.edge.calls.conversation import Conversation
+
+
+class Timer(Protocol):
+    """A started timer."""
+
+    def cancel(self) -> None:
+        """Never fire."""
+
+
+class Caller(Protocol):
+    """The part of the SIP endpoint that makes calls."""
+
+    def invite(
+        self,
+        target: Target,
+        body: bytes = b"",
+        *,
+        owner: SessionHandler,
+        authenticate: Authenticate | None = None,
+    ) -> Session:
+        """Sends an INVITE; its events go to ``owner``."""
+
+    def flow_to(self, transport: str, remote: Address) -> Flow:
+        """The way to an address."""
+
+
+@dataclass(slots=True)
+class Services:
+    """Passed to every conversation. Times are seconds."""
+
+    sip: Caller
+    engine: MediaEngine
+    call_later: Callable[[float, Callable[[], None]], Timer]
+    new_id: Callable[[], str]
+    random: random.Random
+    spool: Path
+    media_hosts: Callable[[str], tuple[str, str]]
+    """SIP address of a peer -> (address to bind its media to, address to advertise or "" for the same)."""
+    register_leg: Callable[[str, Conversation], None]
+    forget_leg: Callable[[str], None]
+    allow: tuple[str, ...]
+    """Methods that we take."""
+    edge_id: str = ""
+    dead_peer_s: float = 30.0
+    """How often a silent peer is asked."""
+    both_silent_s: float = 120.0
+    """A call from which no side sends anything, and none holds, ends after this."""
+    failover_s: float = 6.0
+    """A trunk that says nothing for this long gives way to the next."""
+    settle_s: float = 15.0
+    """How long the media engine may take to complete tapes."""

@@ -1,0 +1,80 @@
+"""The events of one conversation: numbered, timed, held against the recording rules, written, and published.
+
+``tell`` collects; ``flush`` writes what was collected in one batch. A step of the conversation tells all that it means
+and flushes before it lets the peers go on, so what is on disk is never behind what the callers know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from earwitness.domain.conversation import events
+from earwitness.domain.conversation.events import Event
+from earwitness.edge.calls.recorder import Recorder
+from earwitness.edge.calls.writer import EventLog
+
+
+class Story:
+    """Who writes a conversation's events."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        recorder: Recorder,
+        now_us: Callable[[], int],
+        publish: Callable[[Event], None],
+    ) -> None:
+        """:param now_us: UTC microseconds, never stepping.
+        :param publish: gets each event once it is written.
+        """
+        self._log = log
+        self._recorder = recorder
+        self._now_us = now_us
+        self._publish = publish
+        self._last = 0
+        self._seq = 0
+        self._batch: list[Event] = []
+        self._lines: list[bytes] = []
+
+    def tell(self, event_type: str, *, at: int | None = None, **data: Any) -> int:
+        """Adds an event, and those that follow from it by the recording rules. Gives its time.
+
+        :param at: UTC microseconds; None: now. Never before the event before it.
+        :raises EventError: not in the vocabulary.
+        """
+        data = {name: value for name, value in data.items() if value is not None}
+        events.check(event_type, data)
+        self._last = max(self._last, self._now_us() if at is None else at)
+        event = Event(self._seq, self._last, event_type, data)
+        self._seq += 1
+        self._batch.append(event)
+        for follow_type, follow_data in self._recorder.observe(event):
+            self.tell(follow_type, at=event.at, **follow_data)
+        return event.at
+
+    @property
+    def last(self) -> int:
+        """Time of the last event, UTC microseconds."""
+        return self._last
+
+    def flush(self) -> bool:
+        """Writes the batch. False when the disk did not take it; it is kept and tried again."""
+        if not self._batch:
+            return self._log.flush()
+        batch, self._batch = self._batch, []
+        lines = [event.to_json().encode() for event in batch]
+        self._lines += lines
+        written = self._log.append(lines)
+        for event in batch:
+            self._publish(event)
+        return written
+
+    def close(self) -> None:
+        """Writes what is left and closes the file."""
+        self.flush()
+        self._log.close()
+
+    def events(self) -> list[Event]:
+        """Everything that was told and flushed."""
+        return [events.parse(line) for line in self._lines]
