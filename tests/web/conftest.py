@@ -21,6 +21,7 @@ from earwitness.domain.access import Subject
 from earwitness.store import access, oauth
 from earwitness.store.database import Database
 from earwitness.store.tables import Division, Grant, OauthClient, Organization, User
+from earwitness.store.tables import Site as StoredSite
 from earwitness.web.app import create_app
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.passwords import hash_password
@@ -61,6 +62,7 @@ class World:
                 self.roles[role.default_role_id] = role.id
             session.add(OauthClient(id=self.client, name="Tests", secret_hash=SECRET_HASH, **stamp))
             self._grant(session, "client", self.client, "administrator", "*")
+            session.add(StoredSite(id=new_id(), name="Main", division_id=self.home, **stamp))
             for name, role_key, division in (
                 ("admin", "administrator", "*"),
                 ("supervisor", "supervisor", self.sales),

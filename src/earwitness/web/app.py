@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from earwitness.store.database import Database
-from earwitness.web.api import organizations, tokens
+from earwitness.store.secret_box import KeyFileBox
+from earwitness.web.api import grants, organizations, roles, sites, tokens, trunk_bases, trunks, users
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel import errors
 from earwitness.web.kernel.clock import Clock
@@ -19,7 +20,16 @@ from earwitness.web.kernel.services import Services
 from earwitness.web.kernel.shell import Shell
 from earwitness.web.kernel.signing import UrlSigner, load_key
 
-FAMILIES = (tokens.family, organizations.family)
+FAMILIES = (
+    tokens.family,
+    organizations.family,
+    roles.family,
+    grants.family,
+    users.family,
+    sites.family,
+    trunk_bases.family,
+    trunks.family,
+)
 
 
 def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
@@ -29,6 +39,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         database=Database(arguments.database_url, pool_size=arguments.threads),
         edge=EdgeControl(arguments.run_dir),
         signer=UrlSigner(load_key(arguments.keys_dir)),
+        box=KeyFileBox.open(arguments.keys_dir),
         clock=clock or Clock(),
     )
 

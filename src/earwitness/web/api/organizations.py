@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earwitness.store import users
+from earwitness.store import tables, users
 from earwitness.web.kernel.callers import Signed
 from earwitness.web.kernel.documents import Document
 from earwitness.web.kernel.errors import not_found
@@ -27,6 +27,22 @@ class Organization(Document):
     self_uri: str
 
 
+def organization_document(row: tables.Organization) -> Organization:
+    """The document of the organisation."""
+    return Organization(
+        id=row.id,
+        name=row.name,
+        default_language=str(row.extra.get("defaultLanguage", "en-us")),
+        default_country_code=row.extra.get("defaultCountryCode"),
+        domain=row.extra.get("domain"),
+        features={"callRecording": True, "telephony": True},
+        version=1,
+        state="active",
+        voicemail_enabled=False,
+        self_uri=f"/api/v2/organizations/{row.id}",
+    )
+
+
 @family.operation("GET", "/api/v2/organizations/me", "get_organizations_me", SIGNED_IN, returns=Organization)
 def organization(caller: Signed, parts: Parts) -> Organization:
     """The caller's organisation."""
@@ -34,15 +50,4 @@ def organization(caller: Signed, parts: Parts) -> Organization:
         row = users.organization(session)
         if row is None:
             raise not_found("organization", "me")
-        return Organization(
-            id=row.id,
-            name=row.name,
-            default_language=str(row.extra.get("defaultLanguage", "en-us")),
-            default_country_code=row.extra.get("defaultCountryCode"),
-            domain=row.extra.get("domain"),
-            features={"callRecording": True, "telephony": True},
-            version=1,
-            state="active",
-            voicemail_enabled=False,
-            self_uri=f"/api/v2/organizations/{row.id}",
-        )
+        return organization_document(row)

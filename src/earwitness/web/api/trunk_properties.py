@@ -1,8 +1,8 @@
 """``TrunkBase.properties``: the template of a new trunk, and what is refused on write.
 
 Each property is wrapped as ``{"value": {"instance": X}}``. Keys that we do not know are kept and echoed untouched.
-Secrets never leave: they are taken out on write (``take_secrets``) and shown as ``MASK``; a mask or an absent key on a
-later write keeps the secret.
+Secrets never leave: they are sealed on write (``store.trunks``) and shown as a mask; a mask or an absent key on a later
+write keeps the secret.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from earwitness.domain.recording import settings as recording
+from earwitness.store.snapshot import seconds
+from earwitness.store.trunks import MASK, SECRET_KEYS
 from earwitness.web.kernel.errors import bad_request
 
-SECRET_KEYS = ("trunk_sip_authentication_credentials_password",)
-MASK = "********"
 ENCODABLE_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16", "audio/GSM")
 """Formats of A9 that recordings can be kept in."""
 MAX_PATTERN = 200
 MAX_LIST = 256
-_DURATION = re.compile(r"(\d{1,6})(ms|s|m|h)")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::(\d{1,5}))?")
 
 
@@ -112,11 +111,13 @@ def _choice(*values: str) -> Callable[[Any], str | None]:
 
 
 def _duration(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        try:
+            seconds(str(value)[:12], 1.0)
+        except ValueError as error:
+            return str(error)
         return None
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value)) and int(match[1]) > 0:
-        return None
-    return "must be a duration such as 2m, 90s or 1500ms"
+    return "must be a length of time such as 2m or 90s"
 
 
 SIP_KEYS: dict[str, tuple[Any, Callable[[Any], str | None]]] = {
@@ -174,30 +175,15 @@ def check(properties: Mapping[str, Any]) -> None:
         )
 
 
-def recording_enabled(properties: Mapping[str, Any]) -> bool:
-    """Whether trunk recording is on (A3: off until somebody turns it on)."""
-    try:
-        return recording.instance_of(properties, "trunk_recording_enabled") is True
-    except recording.SettingsError:
-        return False
+def shown(properties: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties as clients see them: a mask stands for each secret that there is."""
+    masks = {key: wrapped(MASK if key in secrets else None) for key in sorted(SECRET_KEYS)}
+    return {**properties, **masks}
 
 
-def take_secrets(properties: Mapping[str, Any], old: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """Splits what a client sent into properties without secrets, and the secrets to change.
-
-    Returns ``(properties, changes)``; in ``changes`` a text is a new secret, None removes it. Keys that are absent or
-    masked keep what ``old`` (the stored properties) had.
-    """
-    kept = dict(properties)
-    changes: dict[str, str | None] = {}
-    for key in SECRET_KEYS:
-        sent = key in kept
-        value = recording.instance_of(properties, key) if sent else None
-        if sent and value != MASK:
-            changes[key] = value or None
-            kept[key] = wrapped(MASK if value else None)
-        elif key in old:
-            kept[key] = old[key]
-        else:
-            kept[key] = wrapped(None)
-    return kept, changes
+def differ(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether ``sent`` asks for anything that is not stored yet. A secret in the clear always does."""
+    plain = {key: value for key, value in sent.items() if key not in SECRET_KEYS}
+    return plain != dict(stored) or any(
+        recording.instance_of(sent, key) not in (None, MASK) for key in SECRET_KEYS & sent.keys()
+    )

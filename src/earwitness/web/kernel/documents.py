@@ -10,9 +10,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DATE_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-12-01T00:00:00.000Z"]}
@@ -67,18 +76,29 @@ DateInput = Annotated[int, BeforeValidator(_date_input), WithJsonSchema(DATE_SCH
 """A time of a request: text outside, UTC microseconds inside."""
 
 
-def one_of(*values: str) -> Any:
-    """A type: one of ``values``, whatever the case it was sent in; anything else is 400 (S16, B15)."""
-    known = {value.casefold(): value for value in values}
+class OneOf:
+    """``Annotated[str, OneOf("a", "b")]``: one of these, in whatever case it was sent; else 400 (S16, B15)."""
 
-    def check(value: object) -> str:
-        found = known.get(value.casefold()) if isinstance(value, str) else None
+    def __init__(self, *values: str) -> None:
+        self.values = values
+        self._known = {value.casefold(): value for value in values}
+
+    def check(self, value: object) -> str:
+        """The value as we write it.
+
+        :raises PydanticCustomError: none of them.
+        """
+        found = self._known.get(value.casefold()) if isinstance(value, str) else None
         if found is None:
-            listed = ", ".join(values)
+            listed = ", ".join(self.values)
             raise PydanticCustomError("earwitness_enum", "must be one of {values}", {"values": listed})
         return found
 
-    return Annotated[str, BeforeValidator(check), WithJsonSchema({"type": "string", "enum": list(values)})]
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(self.values)}
 
 
 class Reference(Document):

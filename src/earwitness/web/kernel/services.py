@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from earwitness.store.database import Database
+from earwitness.store.secrets import SecretBox
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.clock import Clock
 from earwitness.web.kernel.edge_control import EdgeControl
@@ -23,6 +24,7 @@ class Services:
     database: Database
     edge: EdgeControl
     signer: UrlSigner
+    box: SecretBox
     clock: Clock = field(default_factory=Clock)
     guesses: GuessBrake = field(default_factory=GuessBrake)
 

@@ -8,36 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
+
+from earwitness.store.secret_box import key_file
 
 KEY_FILE = "media-url.key"
 
 
 def load_key(keys_dir: Path) -> bytes:
-    """The signing key of this installation; made when there is none. Processes that start together agree on one."""
-    keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = keys_dir / KEY_FILE
-    if not path.exists():
-        draft = keys_dir / f".{KEY_FILE}.{secrets.token_hex(8)}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    key = path.read_bytes()
-    if len(key) != 32:
-        raise ValueError(f"{path} does not hold a 32-byte key")
-    return key
+    """The signing key of this installation; made when there is none."""
+    return key_file(keys_dir, KEY_FILE)
 
 
 class UrlSigner:
