@@ -1,0 +1,134 @@
+"""The workflow ``finalise``: from a spool folder whose call has ended to recordings in the vault and rows in the store.
+
+Steps: *plan* (which tapes become recordings), *render* (each tape rendered, sealed, its facts left beside it), *store*
+(all rows in one transaction), *clear* (the spool folder goes). Each is safe to repeat: a tape that was rendered is
+found rendered, a recording is sealed once under the id of its tape, rows that are there are left alone. So a crash
+anywhere, and a second run from the start, give exactly one recording. Only ids pass between steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from earwitness.archive.render.plan import TapePlan, plan_tapes, read_events
+from earwitness.domain.conversation.events import Event
+from earwitness.domain.conversation.timeline import Timeline, fold
+from earwitness.store import audit, internal
+from earwitness.store.database import Database
+from earwitness.worker import rendered
+from earwitness.worker.pool import RenderPool
+from earwitness.worker.rows import rows_of
+from earwitness.worker.spool import remove_folder
+
+log = structlog.get_logger()
+
+RENDER_TIMEOUT_S = 4 * 3600.0
+"""Longer than any tape takes; a render process that hangs must not hold its conversation for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finaliser:
+    """The steps."""
+
+    database: Database
+    pool: RenderPool
+    spool: Path
+    keep_s: float = 0.0
+    """How long a spool folder stays after the last event."""
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000
+
+    def folder(self, conversation_id: str) -> Path:
+        """The spool folder of a conversation."""
+        return self.spool / conversation_id
+
+    def plan(self, conversation_id: str) -> list[str] | None:
+        """Ids of the tapes that become recordings; None if the conversation is stored already, or gone.
+
+        :raises EventError: a damaged event log.
+        """
+        with self.database.reading() as session:
+            if internal.is_stored(session, conversation_id):
+                return None
+        try:
+            events = read_events(self.folder(conversation_id))
+        except FileNotFoundError:
+            return None
+        return [plan.tape_id for plan in tapes_to_keep(events, fold(events), self.folder(conversation_id))]
+
+    def render(self, conversation_id: str, tape_ids: list[str]) -> list[str]:
+        """Renders and seals the tapes; gives the ids of those that have something on them.
+
+        :raises RenderError: it failed; what was done stays done.
+        """
+        return self.pool.render(conversation_id, tape_ids).result(RENDER_TIMEOUT_S) if tape_ids else []
+
+    def store(self, conversation_id: str, tape_ids: list[str]) -> bool:
+        """Adds the rows of the conversation and of these tapes; whether there were none before."""
+        folder = self.folder(conversation_id)
+        with self.database.reading() as session:
+            if internal.is_stored(session, conversation_id):
+                return False
+        events = read_events(folder)
+        timeline = fold(events)
+        tapes = []
+        for tape_id in tape_ids:
+            tape = rendered.read(folder, tape_id)
+            if tape is None:
+                raise LookupError(f"tape {tape_id} was rendered but its facts are not in the spool")
+            tapes.append(tape)
+        now = self.now_us()
+        with self.database.transaction() as session:
+            user_ids = [person.user_id for person in timeline.participants if person.user_id is not None]
+            added = internal.store_finished(
+                session,
+                rows_of(
+                    events,
+                    timeline,
+                    tapes,
+                    divisions_of_users=internal.divisions_of_users(session, user_ids),
+                    home_division_id=internal.home_division_id(session),
+                    now=now,
+                ),
+            )
+            if added:
+                for tape in tapes:
+                    audit.add(
+                        session,
+                        at=now,
+                        subject=audit.SYSTEM,
+                        action="recording.created",
+                        entity_type="recording",
+                        entity_id=tape.tape_id,
+                        conversation_id=conversation_id,
+                        detail={"kind": tape.kind, "durationMs": tape.duration_ms},
+                    )
+        return added
+
+    def clear(self, conversation_id: str) -> float:
+        """Removes the spool folder, or gives the seconds that it is to stay yet."""
+        folder = self.folder(conversation_id)
+        if self.keep_s:
+            try:
+                age_s = self.now_us() / 1e6 - (folder / "events.jsonl").stat().st_mtime
+            except FileNotFoundError:
+                age_s = self.keep_s
+            if age_s < self.keep_s:
+                return self.keep_s - age_s
+        remove_folder(folder)
+        return 0.0
+
+
+def tapes_to_keep(events: Sequence[Event], timeline: Timeline, folder: Path) -> list[TapePlan]:
+    """The tapes that become recordings.
+
+    Consent refused: none. What had been captured before the answer goes with the spool folder, and what remains is the
+    conversation with its reason (C1, C10). Tapes that were open for no time at all hold nothing.
+    """
+    if timeline.consent == "refused":
+        return []
+    return [plan for plan in plan_tapes(events, folder) if plan.length_us > 0]

@@ -1,0 +1,87 @@
+"""What rendering a tape leaves in its spool folder for the step that stores it: ``<tape id>.rendered.json``.
+
+The file appears once the recording is sealed in the vault, all at once (written aside, then renamed). Finding it means
+that a tape need not be rendered again, whatever crashed in between.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SealedObject:
+    """An object in the vault."""
+
+    role: str
+    """``master``, ``peaks`` or ``derived``."""
+    key: str
+    media_type: str
+    size: int
+    """Bytes, plain."""
+    sha256: str
+    """Of the plain bytes, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedTape:
+    """One tape, rendered and sealed. Times UTC microseconds."""
+
+    tape_id: str
+    leg_id: str
+    kind: str
+    audio_format: str
+    mime_type: str
+    channels: int
+    sample_rate: int
+    start_us: int
+    end_us: int
+    duration_ms: int
+    openings: list[dict[str, int]]
+    annotations: list[dict[str, Any]]
+    quality: dict[str, Any]
+    peaks: bytes
+    objects: list[SealedObject]
+
+    @property
+    def master(self) -> SealedObject:
+        """The master's object."""
+        return next(item for item in self.objects if item.role == "master")
+
+
+def path_of(folder: Path, tape_id: str) -> Path:
+    """Where the file of a tape is."""
+    return folder / f"{tape_id}.rendered.json"
+
+
+def write(folder: Path, tape: RenderedTape) -> None:
+    """Writes the file, durably and all at once."""
+    document = dataclasses.asdict(tape)
+    document["peaks"] = base64.b64encode(tape.peaks).decode()
+    path = path_of(folder, tape.tape_id)
+    aside = path.with_suffix(".new")
+    with aside.open("w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def read(folder: Path, tape_id: str) -> RenderedTape | None:
+    """Reads the file of a tape; None if it is not there.
+
+    :raises ValueError, KeyError, TypeError: the file is damaged.
+    """
+    try:
+        document = json.loads(path_of(folder, tape_id).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    document["peaks"] = base64.b64decode(document["peaks"])
+    document["objects"] = [SealedObject(**item) for item in document["objects"]]
+    return RenderedTape(**document)

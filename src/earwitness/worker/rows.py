@@ -1,0 +1,131 @@
+"""From events and rendered tapes to the rows of the database. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from earwitness.domain.conversation.events import Event
+from earwitness.domain.conversation.timeline import Participant as Person
+from earwitness.domain.conversation.timeline import Timeline
+from earwitness.domain.recording.why import spans
+from earwitness.store.internal import FinishedConversation
+from earwitness.store.tables import Conversation, Participant, Recording, RecordingObject
+from earwitness.worker.rendered import RenderedTape
+
+MEDIA_SUBTYPES = {"trunk": "Trunk", "user": "Station", "consult": "Consult"}
+"""Kind of tape -> ``mediaSubtype`` (A7, A11)."""
+
+
+def rows_of(
+    events: Sequence[Event],
+    timeline: Timeline,
+    tapes: Sequence[RenderedTape],
+    *,
+    divisions_of_users: Mapping[str, str],
+    home_division_id: str | None,
+    now: int,
+) -> FinishedConversation:
+    """Every row of a conversation that has ended.
+
+    :param divisions_of_users: user id -> division, of the participants that are still known.
+    :param home_division_id: division of a conversation that touches no other (J11).
+    :param now: UTC microseconds.
+    """
+    recordings = [_recording(tape, timeline, now) for tape in tapes]
+    end = timeline.end if timeline.end is not None else (events[-1].at if events else timeline.start)
+    started = next((event.data for event in events if event.type == "conversation.started"), {})
+    conversation = Conversation(
+        id=timeline.conversation_id,
+        organization_id=timeline.organization_id,
+        started_at=timeline.start,
+        ended_at=end,
+        direction=timeline.direction,
+        ani=timeline.ani,
+        dnis=timeline.dnis,
+        cause=timeline.cause or "",
+        edge_id=started.get("edge_id"),
+        config_version=started.get("config_version"),
+        timeline=timeline.to_document(),
+        events=[_event(event) for event in events],
+        recording_state=_recording_state(timeline, recordings),
+        why=[span.to_document() for span in spans(timeline, end)],
+        finalised_at=now,
+    )
+    participants = [_participant(timeline, person, divisions_of_users) for person in timeline.participants]
+    touched = sorted({row.division_id for row in participants if row.division_id is not None})
+    if not touched and home_division_id is not None:
+        touched = [home_division_id]
+    objects = [
+        RecordingObject(
+            recording_id=tape.tape_id,
+            object_key=item.key,
+            role=item.role,
+            media_type=item.media_type,
+            size=item.size,
+            sha256=item.sha256,
+            created_at=now,
+        )
+        for tape in tapes
+        for item in tape.objects
+    ]
+    return FinishedConversation(conversation, participants, recordings, objects, touched)
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {"seq": event.seq, "at": event.at, "type": event.type, "data": dict(event.data)}
+
+
+def _recording_state(timeline: Timeline, recordings: Sequence[Recording]) -> str:
+    if any(recording.role != "ADHOC" for recording in recordings):
+        return "RECORDED"
+    return "FAILED" if any(tape.failures for tape in timeline.tapes) else "NONE"
+
+
+def _participant(timeline: Timeline, person: Person, divisions_of_users: Mapping[str, str]) -> Participant:
+    queue_id = next((segment.queue_id for segment in person.segments if segment.queue_id), None)
+    flow_id = next((segment.flow_id for segment in person.segments if segment.flow_id), None)
+    return Participant(
+        conversation_id=timeline.conversation_id,
+        id=person.participant_id,
+        purpose=person.purpose,
+        name=person.name,
+        user_id=person.user_id,
+        queue_id=queue_id,
+        flow_id=flow_id,
+        division_id=divisions_of_users.get(person.user_id) if person.user_id else None,
+        address=person.address,
+        joined_at=person.start,
+        left_at=person.end,
+        connected_at=person.connected,
+    )
+
+
+def _recording(tape: RenderedTape, timeline: Timeline, now: int) -> Recording:
+    owner = timeline.participant_of(tape.leg_id) if tape.kind == "user" else None
+    master = tape.master
+    return Recording(
+        id=tape.tape_id,
+        conversation_id=timeline.conversation_id,
+        kind=tape.kind,
+        media_subtype=MEDIA_SUBTYPES.get(tape.kind, "Trunk"),
+        role="ADHOC" if tape.kind == "user" else "CUSTOMER_EXPERIENCE",
+        owner_user_id=owner.user_id if owner is not None else None,
+        leg_id=tape.leg_id,
+        file_state="AVAILABLE",
+        started_at=tape.start_us,
+        ended_at=tape.end_us,
+        duration_ms=tape.duration_ms,
+        audio_format=tape.audio_format,
+        mime_type=tape.mime_type,
+        channels=tape.channels,
+        sample_rate=tape.sample_rate,
+        size=master.size,
+        sha256=master.sha256,
+        annotations=tape.annotations,
+        openings=tape.openings,
+        quality=tape.quality,
+        peaks=tape.peaks,
+        created_at=now,
+        modified_at=now,
+    )

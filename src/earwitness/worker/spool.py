@@ -1,0 +1,110 @@
+"""Watching the spool: which conversations are up, which have ended.
+
+A conversation has ended when the last line of its ``events.jsonl`` is ``conversation.ended``; the edge writes nothing
+after it. A look costs one ``stat`` for each folder and reads only logs that have grown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TAIL = 4096
+"""Bytes of a log that are read to find its last line; the last event is far shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the spool found; ids of conversations."""
+
+    live: tuple[str, ...]
+    ended: tuple[str, ...]
+    """Oldest log first."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    size: int = -1
+    ended: bool = False
+    modified: float = 0.0
+
+
+@dataclass(slots=True)
+class SpoolWatcher:
+    """Looks at a spool again and again."""
+
+    spool: Path
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def look(self) -> Look:
+        """The conversations in the spool now. A spool that is not there is an empty one."""
+        found: dict[str, _Seen] = {}
+        try:
+            entries = list(os.scandir(self.spool))
+        except FileNotFoundError:
+            entries = []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            seen = self._seen.get(entry.name) or _Seen()
+            if not seen.ended and not self._update(entry.path, seen):
+                continue
+            found[entry.name] = seen
+        self._seen = found
+        ended = sorted((seen.modified, name) for name, seen in found.items() if seen.ended)
+        return Look(tuple(name for name, seen in found.items() if not seen.ended), tuple(name for _, name in ended))
+
+    @staticmethod
+    def _update(folder: str, seen: _Seen) -> bool:
+        path = os.path.join(folder, "events.jsonl")
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if status.st_size != seen.size:
+            seen.size, seen.modified = status.st_size, status.st_mtime
+            seen.ended = has_ended(Path(path))
+        return True
+
+
+def has_ended(log: Path) -> bool:
+    """Whether the last whole line of an event log is ``conversation.ended``. A log that is gone has not."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL))
+            tail = file.read()
+    except FileNotFoundError:
+        return False
+    if not tail.endswith(b"\n"):
+        return False
+    try:
+        event = json.loads(tail[:-1].rpartition(b"\n")[2])
+    except ValueError:
+        return False
+    return isinstance(event, dict) and event.get("type") == "conversation.ended"
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a conversation's folder; one that is gone is no error.
+
+    It is renamed first, so that nobody ever finds half of one; ``remove_leftovers`` finishes what a crash interrupted.
+    """
+    doomed = folder.with_name(f".{folder.name}.done")
+    try:
+        folder.rename(doomed)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        shutil.rmtree(doomed, ignore_errors=True)
+        folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def remove_leftovers(spool: Path) -> None:
+    """Removes what ``remove_folder`` had renamed when the process died."""
+    for path in spool.glob(".*.done"):
+        shutil.rmtree(path, ignore_errors=True)
