@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ I16 = NDArray[np.int16]
 FRAME_MS = 60
 """Measured: the cheapest frame for speech at complexity 5, and the smallest file; seeking needs no finer step."""
 PAGE_FRAMES = 16
+_MAX_PAGE = 27 + 255 + 255 * 255
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -92,3 +95,60 @@ class OggOpus:
         page = head + lacing + b"".join(packets)
         self._sequence += 1
         self._write(page[:22] + struct.pack("<I", checksum(page)) + page[26:])
+
+
+class OggError(ValueError):
+    """Not an Ogg Opus file of one stream."""
+
+
+class OggReader:
+    """Reads what ``OggOpus`` wrote; pages are checked against their CRC."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        """
+        :param source: seekable.
+        :raises OggError: something else, or damaged.
+        """
+        self._source = source
+        end = source.seek(0, io.SEEK_END)
+        source.seek(max(0, end - 2 * _MAX_PAGE))
+        tail = source.read()
+        last = tail.rfind(b"OggS")
+        source.seek(0)
+        first = self._page()
+        if last < 0 or len(tail) - last < 14 or first is None or not first or first[0][:8] != b"OpusHead":
+            raise OggError("not an Ogg Opus file")
+        if len(first[0]) < 19:
+            raise OggError("the head is cut short")
+        _, _, self.channels, pre_skip, self.rate, _, family = struct.unpack("<8sBBHIhB", first[0][:19])
+        if self.rate not in opus.RATES or family or not 1 <= self.channels <= 2:
+            raise OggError("not a master of ours")
+        granule = struct.unpack("<q", tail[last + 6 : last + 14])[0]
+        self.pre_skip = pre_skip * self.rate // 48000
+        """Samples at ``rate`` to leave out at the start."""
+        self.length = max(0, (granule - pre_skip) * self.rate // 48000)
+        """Samples per channel at ``rate``."""
+        self._page()
+
+    def pages(self) -> Iterator[list[bytes]]:
+        """The packets, a page at a time."""
+        while (packets := self._page()) is not None:
+            yield packets
+
+    def _page(self) -> list[bytes] | None:
+        head = self._source.read(27)
+        if not head:
+            return None
+        if len(head) < 27 or head[:4] != b"OggS":
+            raise OggError("a page is damaged")
+        lacing = self._source.read(head[26])
+        body = self._source.read(sum(lacing))
+        if checksum(head[:22] + b"\0\0\0\0" + head[26:] + lacing + body) != struct.unpack("<I", head[22:26])[0]:
+            raise OggError("a page is damaged")
+        packets, at, size = [], 0, 0
+        for part in lacing:
+            size += part
+            if part < 255:
+                packets.append(body[at : at + size])
+                at, size = at + size, 0
+        return packets

@@ -1,0 +1,261 @@
+"""Formats on demand (contract G7): made from the master, whole or one channel of it.
+
+An Opus master is decoded at the call's own rate, not at 48 kHz, so a WAV of an 8 kHz call is an 8 kHz WAV. WebM holds the
+Opus packets of the master as they are.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from earwitness.archive.render import codecs, ogg, opus, wav
+from earwitness.archive.render.renderer import COMPLEXITY, Sink, UnsupportedFormatError, bitrate, mix
+
+I16 = NDArray[np.int16]
+
+BLOCK_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that can be asked for."""
+
+    media_type: str
+    extension: str
+
+
+FORMATS: dict[str, Format] = {
+    "WAV": Format("audio/wav", "wav"),
+    "WAV_ULAW": Format("audio/wav", "wav"),
+    "MP3": Format("audio/mpeg", "mp3"),
+    "OGG_OPUS": Format("audio/ogg", "opus"),
+    "OGG_VORBIS": Format("audio/ogg", "ogg"),
+    "WEBM": Format("audio/webm", "webm"),
+    "FLAC": Format("audio/flac", "flac"),
+}
+"""Values of ``formatId`` that carry media, and FLAC for exports."""
+
+
+class MasterError(ValueError):
+    """The source is not a master that this house writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A master that is open for reading."""
+
+    rate: int
+    channels: int
+    length: int
+    """Samples per channel."""
+    opus: bool
+    blocks: Iterator[I16]
+    """Its samples, (n, channels) each."""
+
+
+def open_master(source: BinaryIO) -> Master:
+    """Reads the head of a master (Ogg Opus or WAV); samples follow on demand.
+
+    :param source: seekable.
+    :raises MasterError: something else.
+    """
+    source.seek(0)
+    start = source.read(4)
+    source.seek(0)
+    if start == b"OggS":
+        try:
+            stream = ogg.OggReader(source)
+        except ogg.OggError as error:
+            raise MasterError(str(error)) from error
+        return Master(stream.rate, stream.channels, stream.length, True, _opus_blocks(stream))
+    if start == b"RIFF":
+        return _open_wav(source)
+    raise MasterError("neither Ogg Opus nor WAV")
+
+
+def convert(
+    source: BinaryIO,
+    target: str,
+    out: BinaryIO,
+    *,
+    channel: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Format:
+    """Writes a master in another format.
+
+    :param source: the master, seekable.
+    :param target: a key of ``FORMATS``.
+    :param out: seekable; keep it in memory or in the spool.
+    :param channel: 0 or 1 for that channel alone, None for all of them. Channel 0 of a mixed master is the mix.
+    :param progress: told the share that is done, 0..1.
+    :raises UnsupportedFormatError: an unknown format.
+    :raises MasterError: the source is damaged, or has no such channel.
+    """
+    if target not in FORMATS:
+        raise UnsupportedFormatError(f"{target!r} is none of {', '.join(FORMATS)}")
+    master = open_master(source)
+    if channel is not None and not 0 <= channel < master.channels:
+        raise MasterError(f"there is no channel {channel} in a recording of {master.channels}")
+    whole = channel is None or master.channels == 1
+    if whole and master.opus and target in ("OGG_OPUS", "WEBM"):
+        source.seek(0)
+        if target == "OGG_OPUS":
+            while piece := source.read(1 << 20):
+                out.write(piece)
+        else:
+            _remux(source, out)
+        return FORMATS[target]
+    if target == "WEBM":
+        between = io.BytesIO()
+        convert(source, "OGG_OPUS", between, channel=channel, progress=progress)
+        between.seek(0)
+        _remux(between, out)
+        return FORMATS[target]
+    sink = _sink(target, out, master.rate, 1 if whole is False else master.channels, master.length)
+    done = 0
+    for block in master.blocks:
+        sink.samples(block if whole else block[:, channel : channel + 1])  # type: ignore[operator]
+        done += len(block)
+        if progress is not None and master.length:
+            progress(done / master.length)
+    sink.finish()
+    return FORMATS[target]
+
+
+def read_samples(source: BinaryIO) -> tuple[I16, int]:
+    """A whole master as samples (n, channels) and their rate. An hour of two channels at 8 kHz takes 115 MB."""
+    master = open_master(source)
+    blocks = list(master.blocks)
+    return (np.concatenate(blocks) if blocks else np.zeros((0, master.channels), dtype=np.int16)), master.rate
+
+
+def mix_samples(samples: I16) -> I16:
+    """(n, 1) of any number of channels."""
+    return mix(samples) if samples.shape[1] == 2 else samples
+
+
+def _sink(target: str, out: BinaryIO, rate: int, channels: int, length: int) -> Sink:
+    if target == "WAV":
+        return wav.Wav(out.write, rate, channels, length=length)
+    if target == "WAV_ULAW":
+        return wav.Wav(out.write, rate, channels, length=length, tag=wav.MU_LAW)
+    if target == "OGG_OPUS":
+        return ogg.OggOpus(
+            out.write, rate, channels, serial=length & 0xFFFFFFFF, bitrate=bitrate(rate, channels), complexity=COMPLEXITY
+        )
+    return _PyavSink(target, out, rate, channels)
+
+
+class _PyavSink:
+    """Formats that PyAV writes."""
+
+    _CODECS = {"MP3": ("mp3", "libmp3lame"), "FLAC": ("flac", "flac"), "OGG_VORBIS": ("ogg", "vorbis")}
+
+    def __init__(self, target: str, out: BinaryIO, rate: int, channels: int) -> None:
+        container_format, codec = self._CODECS[target]
+        self.media_type, self.extension = FORMATS[target].media_type, FORMATS[target].extension
+        self.rate = rate
+        self._doubled = target == "OGG_VORBIS" and channels == 1
+        """The Vorbis encoder knows two channels only."""
+        self._layout = "stereo" if channels == 2 or self._doubled else "mono"
+        self._container = av.open(out, "w", format=container_format)
+        options = {"strict": "experimental"} if target == "OGG_VORBIS" else {}
+        stream = self._container.add_stream(codec, rate=rate, options=options)
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = self._layout
+        if target == "MP3":
+            stream.bit_rate = channels * (24000 if rate <= 8000 else 32000 if rate <= 24000 else 64000)
+        self._stream, self._at = stream, 0
+        self._format = {"MP3": "s16p", "FLAC": "s16", "OGG_VORBIS": "fltp"}[target]
+        stream.format = self._format  # type: ignore[assignment]
+
+    def samples(self, block: I16) -> None:
+        """Takes samples (n, channels)."""
+        if self._doubled:
+            block = np.repeat(block, 2, axis=1)
+        if self._format == "s16":
+            data = np.ascontiguousarray(block).reshape(1, -1)
+        elif self._format == "s16p":
+            data = np.ascontiguousarray(block.T)
+        else:
+            data = np.ascontiguousarray(block.T.astype(np.float32) / 32768.0)
+        frame = av.AudioFrame.from_ndarray(data, format=self._format, layout=self._layout)
+        frame.sample_rate, frame.pts = self.rate, self._at
+        self._at += len(block)
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Writes the end."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+def _remux(source: BinaryIO, out: BinaryIO) -> None:
+    """Ogg to WebM, packet by packet."""
+    with av.open(source, "r", format="ogg") as read, av.open(out, "w", format="webm") as write:
+        stream = write.add_stream_from_template(read.streams.audio[0])
+        for packet in read.demux(read.streams.audio[0]):
+            if packet.dts is None:
+                continue
+            packet.stream = stream
+            write.mux(packet)
+
+
+def _opus_blocks(stream: ogg.OggReader) -> Iterator[I16]:
+    decoder = opus.decoder(stream.rate, stream.channels)
+    skip, left = stream.pre_skip, stream.length
+    for packets in stream.pages():
+        block = decoder.decode(packets)
+        dropped = min(skip, len(block))
+        skip -= dropped
+        block = block[dropped : dropped + left]
+        left -= len(block)
+        if len(block):
+            yield block
+
+
+def _open_wav(source: BinaryIO) -> Master:
+    """A WAV of ours: one ``fmt`` and one ``data`` chunk."""
+    source.seek(12)
+    tag = channels = rate = 0
+    while len(head := source.read(8)) == 8:
+        name, size = head[:4], struct.unpack("<I", head[4:])[0]
+        if name == b"fmt ":
+            tag, channels, rate = struct.unpack("<HHI", source.read(8))
+            source.seek(size - 8 + size % 2, io.SEEK_CUR)
+        elif name == b"data":
+            break
+        else:
+            source.seek(size + size % 2, io.SEEK_CUR)
+    else:
+        raise MasterError("a WAV without samples")
+    if tag not in (wav.PCM, wav.A_LAW, wav.MU_LAW) or not 1 <= channels <= 2 or not rate:
+        raise MasterError("a WAV that is not one of ours")
+    begin = source.tell()
+    available = source.seek(0, io.SEEK_END) - begin
+    source.seek(begin)
+    size = available if size == 0xFFFFFFFF else min(size, available)
+    width = channels * (2 if tag == wav.PCM else 1)
+    length = size // width
+
+    def blocks() -> Iterator[I16]:
+        left = length
+        source.seek(begin)
+        while left > 0 and (data := source.read(min(left, rate * BLOCK_SECONDS) * width)):
+            data = data[: len(data) // width * width]
+            if tag == wav.PCM:
+                samples = np.frombuffer(data, dtype="<i2").astype(np.int16)
+            else:
+                samples = (codecs.ALAW if tag == wav.A_LAW else codecs.ULAW)[np.frombuffer(data, dtype=np.uint8)]
+            left -= len(samples) // channels
+            yield samples.reshape(-1, channels)
+
+    return Master(rate, channels, length, False, blocks())
