@@ -54,6 +54,10 @@ class Authenticator:
         self._rng = rng
         self._clock = clock
 
+    def use_realm(self, realm: str) -> None:
+        """Challenges name this realm from now on."""
+        self._server.realm = realm
+
     def claimed(self, request: Request) -> str:
         """The user name that the request claims by its credentials, or empty."""
         for value in request.get_all("authorization"):

@@ -27,9 +27,9 @@ from earwitness.edge.calls.plan import Attempt, Final, ToPhone, ToTrunk
 from earwitness.edge.calls.registration import Registration
 from earwitness.edge.calls.services import Caller, Services, Timer
 from earwitness.edge.sip.headers import SipParseError
-from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.registrar import Registrar
+from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.session_uas import UasSession
 from earwitness.edge.sip.transaction_server import ServerTransaction
 from earwitness.edge.sip.trunks import normalise_number, split_address
@@ -132,6 +132,7 @@ class Switchboard:
     def use(self, directory: Directory) -> None:
         """A new configuration, for new calls; bindings of stations that are gone are dropped."""
         self.directory = directory
+        self._authenticator.use_realm(directory.snapshot.realm)
         for binding in self.registrar.all_bindings(self._unix_time()):
             if directory.station(binding.station_id) is None:
                 self.registrar.remove_station(binding.station_id)

@@ -33,8 +33,8 @@ class EventLog:
         """What the disk said last, while something waits for it."""
 
     def append(self, lines: Sequence[bytes]) -> bool:
-        """Adds lines (without line feeds). Gives False when the disk did not take them; they are tried again next
-        time.""" for line in lines:
+        """Adds lines (without line feeds). False when the disk did not take them; they are tried again next time."""
+        for line in lines:
             self._pending += line
             self._pending += b"\n"
         return self.flush()

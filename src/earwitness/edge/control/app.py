@@ -1,0 +1,173 @@
+"""The control API of a running edge: what goes on in it, live events, and hanging up.
+
+For the web process on the same machine (or network), never for users. Every request carries ``Authorization: Bearer``
+with the token of ``DATA/run/control.token``.
+
+=====================================  =============================================================================
+``GET /health``                        figures of the process: calls, tables, counters, configuration version
+``GET /conversations``                 conversations in progress: events so far and the time line folded from them
+``GET /conversations/{id}``            one of them; 404 when it is not in progress here
+``POST /conversations/{id}/disconnect``  hang up on everybody; body may be ``{"by": "<participant or user id>"}``
+``GET /registrations``                 bindings of all stations
+``POST /reload``                       read the configuration now; answers with its version
+``WS /events``                         every event once it is written: ``{"conversation_id": …, "event": {…}}``
+=====================================  =============================================================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hmac
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from earwitness.domain.conversation.events import Event
+from earwitness.domain.conversation.timeline import fold
+from earwitness.edge.calls.conversation import Conversation
+from earwitness.edge.calls.switchboard import Switchboard
+
+MAX_BEHIND = 10_000
+"""Events that a listener may be behind before its connection is closed."""
+
+
+class Figures(Protocol):
+    """What the edge's process adds to ``/health``."""
+
+    def __call__(self) -> dict[str, Any]: ...
+
+
+def make_app(
+    switchboard: Switchboard,
+    token: str,
+    *,
+    figures: Figures,
+    reload: Callable[[], Awaitable[int]],
+    unix_time: Callable[[], float],
+) -> Starlette:
+    """The API of one edge.
+
+    :param reload: reads the configuration and gives its version.
+    """
+
+    def allowed(connection: HTTPConnection) -> bool:
+        given = connection.headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), token.encode())
+
+    def guarded(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def guard(request: Request) -> Response:
+            return await endpoint(request) if allowed(request) else _error(401, "a bearer token is needed")
+
+        return guard
+
+    async def health(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "status": "ok",
+                "pid": os.getpid(),
+                "conversations": len(switchboard.conversations),
+                "registrations": len(switchboard.registrar.all_bindings(unix_time())),
+                "configVersion": switchboard.directory.snapshot.version,
+                "spoolFull": switchboard.spool_full,
+                "counters": dict(switchboard.counters),
+                **figures(),
+            }
+        )
+
+    async def conversations(request: Request) -> Response:
+        return JSONResponse({"conversations": [_document(item) for item in switchboard.conversations.values()]})
+
+    async def conversation(request: Request) -> Response:
+        found = switchboard.conversations.get(request.path_params["id"])
+        return JSONResponse(_document(found)) if found is not None else _error(404, "no such conversation in progress")
+
+    async def disconnect(request: Request) -> Response:
+        found = switchboard.conversations.get(request.path_params["id"])
+        if found is None:
+            return _error(404, "no such conversation in progress")
+        body = await request.body()
+        try:
+            values = json.loads(body) if body.strip() else {}
+        except ValueError:
+            return _error(400, "the body is not JSON")
+        by = values.get("by") if isinstance(values, dict) else None
+        found.disconnect(by=by if isinstance(by, str) else None)
+        return JSONResponse({"id": found.id}, 202)
+
+    async def registrations(request: Request) -> Response:
+        found = switchboard.registrar.all_bindings(unix_time())
+        return JSONResponse({"registrations": [dataclasses.asdict(item) for item in found]})
+
+    async def read_again(request: Request) -> Response:
+        return JSONResponse({"version": await reload()})
+
+    async def events(websocket: WebSocket) -> None:
+        if not allowed(websocket):
+            await websocket.close(4401)
+            return
+        await websocket.accept()
+        await _stream(websocket, switchboard)
+
+    return Starlette(
+        routes=[
+            Route("/health", guarded(health)),
+            Route("/conversations", guarded(conversations)),
+            Route("/conversations/{id}", guarded(conversation)),
+            Route("/conversations/{id}/disconnect", guarded(disconnect), methods=["POST"]),
+            Route("/registrations", guarded(registrations)),
+            Route("/reload", guarded(read_again), methods=["POST"]),
+            WebSocketRoute("/events", events),
+        ]
+    )
+
+
+async def _stream(websocket: WebSocket, switchboard: Switchboard) -> None:
+    """Sends events until the listener goes, or falls too far behind."""
+    queue: asyncio.Queue[str | None] = asyncio.Queue(MAX_BEHIND + 1)
+
+    def take(conversation_id: str, event: Event) -> None:
+        if queue.qsize() < MAX_BEHIND:
+            queue.put_nowait(f'{{"conversation_id":{json.dumps(conversation_id)},"event":{event.to_json()}}}')
+        elif queue.qsize() == MAX_BEHIND:
+            queue.put_nowait(None)
+
+    async def send() -> None:
+        while (text := await queue.get()) is not None:
+            await websocket.send_text(text)
+        await websocket.close(1013, "too far behind")
+
+    unsubscribe = switchboard.subscribe(take)
+    sender = asyncio.create_task(send())
+    try:
+        while True:
+            await websocket.receive()
+            if sender.done():
+                return
+    except (WebSocketDisconnect, RuntimeError):
+        return
+    finally:
+        unsubscribe()
+        sender.cancel()
+        await asyncio.gather(sender, return_exceptions=True)
+
+
+def _document(conversation: Conversation) -> dict[str, Any]:
+    events = conversation.story.events()
+    return {
+        "id": conversation.id,
+        "state": conversation.state.value,
+        "events": [{"seq": e.seq, "at": e.at, "type": e.type, "data": dict(e.data)} for e in events],
+        "timeline": fold(events).to_document(),
+    }
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"status": status, "message": message}, status)

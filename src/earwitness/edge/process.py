@@ -1,0 +1,378 @@
+"""The edge process: builds endpoint, switchboard, media engine and control API, and keeps them supplied.
+
+It starts from the last good configuration on its own disk and needs no database; ``load_snapshot`` is asked in a thread
+every half second and a change is used for new calls. ``DATA/run/edge.json`` says where it listens once it does.
+On SIGTERM or SIGINT calls are told, their events closed with cause ``shutdown``, and tapes completed, within five
+seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from earwitness.domain.configuration import Snapshot
+from earwitness.domain.ids import new_id
+from earwitness.edge.calls.directory import Directory
+from earwitness.edge.calls.switchboard import ALLOW, Switchboard, SwitchboardOptions
+from earwitness.edge.calls.writer import SpoolSync
+from earwitness.edge.control.app import make_app
+from earwitness.edge.control.server import ControlServer, control_token
+from earwitness.edge.sip.events import Address, EndpointConfig, Timers
+from earwitness.edge.sip.registrar import Registrar
+from earwitness.edge.sip.sdp import is_address, is_unspecified
+from earwitness.edge.sip.transport import Transport
+from earwitness.edge.sip.trunks import split_address
+from earwitness.edge.state import EdgeState, write_private
+from earwitness.media.engine.clock import WallClock
+from earwitness.media.engine.ours import OurEngine
+
+log = structlog.get_logger()
+
+EMPTY = Snapshot(version=0, organization_id="")
+SHUTDOWN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeArguments:
+    """Plain values of the settings that concern the edge."""
+
+    data: Path
+    sip_host: str = "0.0.0.0"  # noqa: S104 - a server listens
+    sip_port: int = 5060
+    sip_advertised: str = ""
+    sip_t1_ms: int = 500
+    max_calls: int = 4000
+    registration_min_s: int = 60
+    registration_max_s: int = 3600
+    dead_peer_s: float = 30.0
+    both_silent_s: float = 120.0
+    session_expires_s: int = 1800
+    rtp_host: str = ""
+    rtp_port_min: int = 16384
+    rtp_port_max: int = 32767
+    media_processes: int = 1
+    media_tick_ms: int = 10
+    media_silence_s: float = 5.0
+    control_host: str = "127.0.0.1"
+    control_port: int = 0
+    poll_s: float = 0.5
+    resolve_s: float = 60.0
+    """How often host names of trunk servers are looked up."""
+    min_free_bytes: int = 64 * 1024 * 1024
+    """With less on the spool's disk no new recording is promised."""
+
+
+def start(
+    arguments: EdgeArguments,
+    load_snapshot: Callable[[], Snapshot | None],
+    recover: Callable[[Path], object] | None = None,
+) -> None:
+    """Runs the edge until SIGTERM or SIGINT, on uvloop where there is one. Parameters as in ``run``."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(run(arguments, load_snapshot, recover))
+    else:
+        uvloop.run(run(arguments, load_snapshot, recover))
+
+
+async def run(
+    arguments: EdgeArguments,
+    load_snapshot: Callable[[], Snapshot | None],
+    recover: Callable[[Path], object] | None = None,
+) -> None:
+    """Runs the edge until SIGTERM or SIGINT.
+
+    :param load_snapshot: the configuration, or None when it has not changed since the last call; called in a thread.
+    May raise.
+    :param recover: given the spool folder before the first call: closes what a dead edge left open.
+    :raises OSError: an address or folder cannot be used.
+    """
+    edge = Edge(arguments, load_snapshot)
+    if recover is not None:
+        await asyncio.to_thread(recover, edge.spool)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await edge.start()
+    try:
+        await stopping.wait()
+    finally:
+        await edge.stop()
+
+
+class Edge:
+    """One edge. ``start`` and ``stop`` once each, on one event loop."""
+
+    def __init__(self, arguments: EdgeArguments, load_snapshot: Callable[[], Snapshot | None]) -> None:
+        self.arguments = arguments
+        self.spool = arguments.data / "spool"
+        self._run = arguments.data / "run"
+        for folder in (self.spool, self._run):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._load_snapshot = load_snapshot
+        self._state = EdgeState(arguments.data / "edge")
+        self._rng = random.SystemRandom()
+        self._sync = SpoolSync(self.spool)
+        self._registrations_dirty = False
+        self._routes = Routes(arguments.sip_host)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reloading = asyncio.Lock()
+        self.transport: Transport
+        self.engine: OurEngine
+        self.switchboard: Switchboard
+        self.control: ControlServer
+
+    async def start(self) -> None:
+        """Listens, and says so in ``run/edge.json``."""
+        arguments = self.arguments
+        _raise_file_limit()
+        loop = asyncio.get_running_loop()
+        snapshot = await asyncio.to_thread(self._state.load_snapshot) or EMPTY
+        registrar = Registrar(
+            min_expires=arguments.registration_min_s,
+            max_expires=arguments.registration_max_s,
+            default_expires=arguments.registration_max_s,
+        )
+        registrar.load_document(self._state.load_registrations(), time.time())
+        self.switchboard = Switchboard(
+            Directory(snapshot),
+            registrar,
+            self.spool,
+            options=SwitchboardOptions(
+                max_calls=arguments.max_calls,
+                dead_peer_s=arguments.dead_peer_s,
+                both_silent_s=arguments.both_silent_s,
+                edge_id=f"{socket.gethostname()}:{os.getpid()}",
+            ),
+            rng=self._rng,
+            new_id=new_id,
+            clock=loop.time,
+            unix_time=time.time,
+            call_later=loop.call_later,
+            media_hosts=self._media_hosts,
+            touched=self._sync.touched,
+            registrations_changed=self._mark_registrations,
+        )
+        self.engine = OurEngine(
+            self._run / "media.sock",
+            self.switchboard.on_media_event,
+            clock=WallClock.start(),
+            ports=(arguments.rtp_port_min, arguments.rtp_port_max),
+            processes=arguments.media_processes,
+            tick_ms=arguments.media_tick_ms,
+            silence_s=arguments.media_silence_s,
+        )
+        await self.engine.start()
+        config = EndpointConfig(
+            timers=Timers(t1=arguments.sip_t1_ms / 1000),
+            allow=ALLOW,
+            session_expires=arguments.session_expires_s,
+        )
+        advertise = self._advertise if arguments.sip_advertised else None
+        self.transport = Transport(config, self.switchboard, advertise=advertise, rng=self._rng)
+        self.switchboard.connect(self.transport.endpoint, self.engine)
+        await self._reload_quietly()
+        await self.transport.start(arguments.sip_host, arguments.sip_port)
+        token = control_token(self._run / "control.token")
+        app = make_app(self.switchboard, token, figures=self._figures, reload=self.reload, unix_time=time.time)
+        self.control = ControlServer(app, arguments.control_host, arguments.control_port)
+        self.control.start()
+        self._sync.start()
+        self._tasks = [loop.create_task(job) for job in (self._poll(), self._resolve_names(), self._keep_house())]
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 50)
+        write_private(self._run / "edge.json", self._whereabouts())
+        log.info("edge is up", sip=f"{self.transport.host}:{self.transport.port}", control=self.control.port)
+
+    async def stop(self) -> None:
+        """Tells the calls and ends, within five seconds."""
+        self.switchboard.drain()
+        deadline = asyncio.get_running_loop().time() + SHUTDOWN_S
+        while self.switchboard.conversations and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(OSError):
+            (self._run / "edge.json").unlink(missing_ok=True)
+        await self.control.stop()
+        await self.engine.stop()
+        await self.transport.stop()
+        await self._save_registrations()
+        await asyncio.to_thread(self._sync.stop)
+        log.info("edge has stopped", calls_left=len(self.switchboard.conversations))
+
+    async def reload(self) -> int:
+        """Reads the configuration now; gives the version in use."""
+        async with self._reloading:
+            snapshot = await asyncio.to_thread(self._load_snapshot)
+            current = self.switchboard.directory.snapshot
+            if snapshot is not None and snapshot != current:
+                self._use(snapshot)
+                try:
+                    await asyncio.to_thread(self._state.save_snapshot, snapshot)
+                except OSError as error:
+                    log.error("the configuration cannot be kept", error=error.strerror)
+            return self.switchboard.directory.snapshot.version
+
+    def _use(self, snapshot: Snapshot) -> None:
+        self.switchboard.use(Directory(snapshot, self.switchboard.resolved))
+        log.info("configuration in use", version=snapshot.version)
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except Exception as error:
+            log.warning("the configuration cannot be read; going on with the last one", error=str(error))
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(self.arguments.poll_s)
+            await self._reload_quietly()
+
+    async def _resolve_names(self) -> None:
+        """Looks up the trunk servers that are named by host name, now and then, never on the road of a call."""
+        asked: set[str] = set()
+        while True:
+            snapshot = self.switchboard.directory.snapshot
+            names = {split_address(s, None)[0] for t in snapshot.trunks if t.enabled for s in t.servers}
+            names = {name for name in names if not is_address(name)}
+            found = dict(self.switchboard.resolved)
+            for name in names:
+                addresses = await asyncio.to_thread(_look_up, name)
+                if addresses:
+                    found[name] = addresses
+                elif name not in asked:
+                    log.warning("a trunk server's name does not resolve", name=name)
+            asked = names
+            if found != self.switchboard.resolved:
+                self.switchboard.resolved = found
+                self.switchboard.use(Directory(self.switchboard.directory.snapshot, found))
+            waited = 0.0
+            while waited < self.arguments.resolve_s and self.switchboard.directory.snapshot is snapshot:
+                await asyncio.sleep(self.arguments.poll_s)
+                waited += self.arguments.poll_s
+
+    async def _keep_house(self) -> None:
+        """Once a second: bindings that have expired, bindings to save, room on the disk."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.switchboard.registrar.expire(time.time()):
+                self._registrations_dirty = True
+            if self._registrations_dirty:
+                await self._save_registrations()
+            self._check_room()
+
+    def _check_room(self) -> None:
+        try:
+            room = os.statvfs(self.spool)
+            full = room.f_bavail * room.f_frsize < self.arguments.min_free_bytes
+        except OSError:
+            full = True
+        if full and not self.switchboard.spool_full:
+            log.error("the spool's disk is full: new calls cannot be recorded", folder=str(self.spool))
+        self.switchboard.spool_full = full
+
+    def _mark_registrations(self) -> None:
+        self._registrations_dirty = True
+
+    async def _save_registrations(self) -> None:
+        self._registrations_dirty = False
+        document = self.switchboard.registrar.to_document(time.time())
+        try:
+            await asyncio.to_thread(self._state.save_registrations, document)
+        except OSError as error:
+            log.error("registrations cannot be kept", error=error.strerror)
+
+    def _advertise(self, transport: str, remote: Address) -> Address:
+        host, port = split_address(self.arguments.sip_advertised, None)
+        return host, port or self.transport.port
+
+    def _media_hosts(self, peer: str) -> tuple[str, str]:
+        """Where to bind a leg's media, and what to tell its peer if that is something else."""
+        arguments = self.arguments
+        advertised = split_address(arguments.sip_advertised, None)[0] if arguments.sip_advertised else ""
+        if arguments.rtp_host:
+            unspecified = arguments.rtp_host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+            told = advertised or (self._routes.towards(peer) if unspecified else "")
+            return arguments.rtp_host, told
+        return self._routes.towards(peer), advertised
+
+    def _whereabouts(self) -> dict[str, Any]:
+        host = self.arguments.sip_advertised or self.transport.host
+        return {
+            "pid": os.getpid(),
+            "sip_host": "127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 - compared, not bound
+            "sip_port": self.transport.port,
+            "control_host": self.control.host,
+            "control_port": self.control.port,
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        return {
+            "tables": self.transport.endpoint.sizes,
+            "sip": dict(self.transport.endpoint.counters),
+            "mediaProcesses": len(self.engine.pids),
+            "mediaPids": self.engine.pids,
+            "legs": self.engine.leg_count,
+            "rssBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+
+
+class Routes:
+    """Which of our addresses faces a peer; asked of the kernel's routing table once per peer."""
+
+    def __init__(self, host: str) -> None:
+        """:param host: the address that we listen on; unless it is unspecified, that is the answer."""
+        self._only = "" if is_unspecified(host) or not host else host
+        self._known: dict[str, str] = {}
+
+    def towards(self, peer: str) -> str:
+        """Our address towards a peer (a literal IP)."""
+        if self._only:
+            return self._only
+        local = self._known.get(peer)
+        if local is None:
+            try:
+                with socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.connect((peer, 9))
+                    local = str(probe.getsockname()[0])
+            except OSError:
+                local = "127.0.0.1"
+            if len(self._known) >= 4096:
+                self._known.clear()
+            self._known[peer] = local
+        return local
+
+
+def _look_up(name: str) -> tuple[str, ...]:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return ()
+    return tuple(sorted({str(item[4][0]) for item in found}))
+
+
+def _raise_file_limit() -> None:
+    """Two sockets for each leg: take as many files as we may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
