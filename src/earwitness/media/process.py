@@ -111,12 +111,10 @@ class Service:
         due = time.monotonic()
         while not (self._gone or self._told or self._stopping):
             if self._legs.by_slot or self._tapes.busy or self._outbox or self._unsent:
-                due += tick_s
-                wait = due - time.monotonic()
-                if wait > 0:
-                    time.sleep(wait)
-                elif wait < -1:
-                    due = time.monotonic()
+                present = time.monotonic()
+                due = max(due + tick_s, present)  # a late tick is not made up for: the next one takes all there is
+                if due > present:
+                    time.sleep(due - present)
             else:
                 poll.poll(IDLE_MS)
                 due = time.monotonic()

@@ -34,7 +34,7 @@ RELATCH_US = 500_000
 RELATCH_WINDOW_US = 5_000_000
 TIMESTAMP_CMSG = 1 | 35 << 32
 OVERFLOW_CMSG = 1 | 40 << 32
-MAX_ROUNDS = 64
+MOST_PER_TICK = 100_000
 
 Report = Callable[..., None]
 
@@ -68,15 +68,10 @@ class Relay:
         batch = self._sweep.receive()
         commands()
         total = 0
-        for _ in range(MAX_ROUNDS):
-            if batch is None:
-                break
+        while batch is not None:
             total += len(batch.rows)
             self.process(batch, now, real_offset)
-            batch = self._sweep.receive()
-        else:
-            if batch is not None:
-                self.process(batch, now, real_offset)
+            batch = self._sweep.receive_more() if total < MOST_PER_TICK else None
         return total
 
     def take_over(self, now: int, real_offset: int) -> int:

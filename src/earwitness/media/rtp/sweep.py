@@ -60,7 +60,10 @@ class Sweep(Protocol):
         """Stop reading a socket; its rows must have been released."""
 
     def receive(self) -> Batch | None:
-        """What has arrived, or None. Call again (after ``release``) until None to empty all sockets."""
+        """What has arrived, or None; of each socket as much as fits its rows."""
+
+    def receive_more(self) -> Batch | None:
+        """More from the sockets that filled their rows, or None. To be called, after ``release``, until None."""
 
     def release(self, batch: Batch) -> None:
         """The packets of a batch are relayed and taped; their rows may be used again."""
@@ -122,10 +125,17 @@ class MmsgSweep:
 
     def receive(self) -> Batch | None:
         """See ``Sweep``."""
-        index_of, fds, base = self._index_of, self._fds, self._arena.headers_address
-        ready = self._again or [index_of[fd] for fd, _ in self._epoll.poll(0, len(index_of) or 1)]
+        index_of = self._index_of
+        return self._read([index_of[fd] for fd, _ in self._epoll.poll(0, len(index_of) or 1)])
+
+    def receive_more(self) -> Batch | None:
+        """See ``Sweep``."""
+        return self._read(self._again)
+
+    def _read(self, ready: list[int]) -> Batch | None:
         if not ready:
             return None
+        fds, base = self._fds, self._arena.headers_address
         step = DEPTH * 64
         read = [
             _recvmmsg(fd, base + index * step, DEPTH, MSG_DONTWAIT, None)
