@@ -83,7 +83,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
     data = folder / "data"
 
     def run(*command: str) -> None:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **as_user, timeout=60)  # noqa: PLW1510
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, **as_user, timeout=60)
         if done.returncode:
             pytest.fail(f"{command[0]} failed: {done.stdout}{done.stderr}")
 

@@ -84,10 +84,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that only reads; whatever it changed is undone."""
+        """A session that only reads; whatever it changed is undone. Rows that were read stay usable afterwards."""
         with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             yield session
-            session.rollback()
 
     def dispose(self) -> None:
         """Closes every connection."""
