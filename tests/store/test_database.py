@@ -68,10 +68,14 @@ def test_upgrade_from_several_processes_at_once(tmp_path: Path, postgresql_serve
 
 
 def test_a_failed_block_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as session:
-        session.add(_organization())
-        session.flush()
-        raise ZeroDivisionError
+    def fail() -> None:
+        with database.transaction() as session:
+            session.add(_organization())
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with database.reading() as session:
         assert session.scalars(select(Organization)).all() == []
     assert _version(database) == 1
