@@ -165,6 +165,10 @@ class Carrier:
         eventually(lambda: wanted in Path(f"/proc/net/{kind}").read_text(), "sipp to listen", 5)
         return sipp
 
+    def story(self) -> str:
+        """What happened, for a human."""
+        return "\n".join(f"--- sipp {sipp.process.log.stem}\n{sipp.story()}" for sipp in self._running)
+
     def close(self) -> None:
         for sipp in self._running:
             sipp.close()
@@ -177,6 +181,5 @@ class Carrier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            for sipp in self._running:
-                print(f"--- sipp {sipp.process.log.stem} ---\n{sipp.story()}")
+            print(self.story())
         self.close()

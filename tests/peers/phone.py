@@ -213,6 +213,11 @@ class Phone:
         """What it heard in its last call; complete once the call is closed."""
         return decode(max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime))
 
+    def story(self) -> str:
+        """What happened, for a human."""
+        events = " ".join(event["type"] for event in self.events)
+        return f"--- phone {self.account.username}: {events}\n{self.process.printed()}"
+
     # -- end ---------------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
@@ -233,5 +238,5 @@ class Phone:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            print(f"--- phone {self.account.username} ---\n{self.process.printed()}")
+            print(self.story())
         self.close()

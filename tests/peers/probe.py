@@ -324,6 +324,10 @@ class Probe:
         self.calls[call.call_id] = call
         self._respond(request, 200, source, sdp(call.rtp.address), tag)
 
+    def story(self) -> str:
+        """What happened, for a human."""
+        return "\n".join(message.data.decode(errors="replace") for message in self.seen[-30:])
+
     # -- end ---------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -341,5 +345,5 @@ class Probe:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            print(f"--- probe {self.address} saw ---", *self.seen[-40:], sep="\n")
+            print(self.story())
         self.close()

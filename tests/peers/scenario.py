@@ -171,7 +171,8 @@ class Caller(Scenario):
     def _acknowledge_refusal(self) -> None:
         self.send(
             "ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0\n[last_Via:]\n"
-            f"From: <sip:{self.caller}@[local_ip]:[local_port]>;tag={self.tag}\n[last_To:]\nCall-ID: [call_id]\nCSeq: {self._cseq} ACK\nMax-Forwards: 70"
+            f"From: <sip:{self.caller}@[local_ip]:[local_port]>;tag={self.tag}\n"
+            f"[last_To:]\nCall-ID: [call_id]\nCSeq: {self._cseq} ACK\nMax-Forwards: 70"
         )
 
     def ringing(self, status: int = 180) -> Self:

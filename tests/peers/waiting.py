@@ -10,6 +10,11 @@ T = TypeVar("T")
 ASK_EVERY_S = 0.03
 
 
+def talk(seconds: float) -> None:
+    """Lets a call go on. Peers play in real time, so this is the length of what they say, not a guess at a delay."""
+    time.sleep(seconds)
+
+
 def eventually(ask: Callable[[], T | None], what: str, within_s: float = 10.0) -> T:
     """The first answer of ``ask`` that is true.
 
