@@ -249,21 +249,21 @@ def wire() -> Wire:
     return Wire()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_wire() -> type[Wire]:
     return Wire
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_network() -> type[Network]:
     return Network
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def req() -> Callable[..., bytes]:
     return request_text
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def resp() -> Callable[..., bytes]:
     return response_text
