@@ -1,4 +1,4 @@
-"""RFC 4475 in our own words, and its own 49 messages where a folder of them is at hand: answered or dropped, never fatal."""
+"""RFC 4475 in our own words, and its own 49 messages where a folder of them is at hand: answered or dropped."""
 
 from __future__ import annotations
 
