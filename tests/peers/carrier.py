@@ -20,7 +20,10 @@ from peers.waiting import eventually
 
 _number = itertools.count(1)
 _TONE = re.compile(r"\[tone([0-9.]+)\]")
-_MESSAGE = re.compile(r"^-{20,} (\S+ \S+)\n(?:UDP|TCP|TLS) message (sent|received) [^\n]*\n\n([^\r\n]*)", re.MULTILINE)
+_MESSAGE = re.compile(
+    r"^-{20,} (\S+ \S+)\n(?:UDP|TCP|TLS) message (sent|received) [^\n]*\n\n([^\r\n]*)(?s:.*?)^Call-ID: *([^\r\n]*)",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Message:
     sent: bool
     line: str
     """Its first line."""
+    call_id: str
 
 
 class Sipp:
@@ -71,8 +75,8 @@ class Sipp:
             return []
         text = self._messages.read_text(errors="replace").replace("\r\n", "\n")
         return [
-            Message(datetime.datetime.fromisoformat(at).astimezone().timestamp(), kind == "sent", line)
-            for at, kind, line in _MESSAGE.findall(text)
+            Message(datetime.datetime.fromisoformat(at).astimezone().timestamp(), kind == "sent", line, call_id)
+            for at, kind, line, call_id in _MESSAGE.findall(text)
         ]
 
     def when(self, start: str, *, sent: bool | None = None, nth: int = 0) -> float:

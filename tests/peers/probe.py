@@ -7,6 +7,7 @@ within a call; a new INVITE as ``answering`` says.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import re
 import socket
@@ -20,6 +21,10 @@ from peers.rtp import Address, RtpEnd
 
 CODECS = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 101: "telephone-event/8000", 111: "opus/48000/2"}
 _number = itertools.count(1)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class SipText:
@@ -178,7 +183,7 @@ class Probe:
             f"To: {remote}",
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} {method}",
-            f"Contact: <sip:probe@{host}:{port}>",
+            *([] if "Contact:" in extra else [f"Contact: <sip:probe@{host}:{port}>"]),
             "Max-Forwards: 70",
             *([extra.strip()] if extra.strip() else []),
             *(["Content-Type: application/sdp"] if body else []),
@@ -267,6 +272,35 @@ class Probe:
         reply, call = self.invite(number, **how)  # type: ignore[arg-type]
         assert reply.status == 200, reply.data.decode(errors="replace")
         return call
+
+    def register(self, username: str, password: str, contact: str = "") -> SipText:
+        """Registers as a phone does: asked for the password, it answers (RFC 2617, MD5); gives the final response.
+
+        ``contact``: URI where calls go; empty: to the probe.
+        """
+        host, port = self.server
+        target, unique = f"sip:{host}:{port}", next(_number)
+        local, call_id = f"<sip:{username}@{host}:{port}>", f"register{unique}"
+
+        def send(cseq: int, extra: str = "") -> SipText:
+            tagged = f"{local};tag=r{unique}"
+            where = f"Contact: <{contact}>\r\n" if contact else ""
+            return self.transact("REGISTER", target, tagged, local, call_id, cseq, b"", f"{extra}{where}Expires: 3600")
+
+        asked = send(1)
+        if asked.status != 401:
+            return asked
+        challenge = next(value for value in asked.every("www-authenticate") if "SHA-256" not in value)
+        asked_for = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge.partition(" ")[2]))
+        realm, nonce = asked_for["realm"], asked_for["nonce"]
+        count, mine = "00000001", f"{unique:08x}"
+        secret = _md5(f"{username}:{realm}:{password}")
+        response = _md5(f"{secret}:{nonce}:{count}:{mine}:auth:{_md5(f'REGISTER:{target}')}")
+        return send(
+            2,
+            f'Authorization: Digest username="{username}", realm="{realm}", nonce="{nonce}", uri="{target}", '
+            f'response="{response}", algorithm=MD5, qop=auth, nc={count}, cnonce="{mine}"\r\n',
+        )
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

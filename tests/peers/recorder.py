@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import httpx
 import PureCloudPlatformClientV2 as sdk  # noqa: N813
+import sqlalchemy
 
 from peers.phone import Account
 from peers.ports import free_port
@@ -43,7 +43,7 @@ class Recorder:
         data: Path,
         *,
         settings: Mapping[str, str] | None = None,
-        before_start: Callable[[], None] | None = None,
+        before_start: Callable[[Path], None] | None = None,
     ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
@@ -58,15 +58,16 @@ class Recorder:
             "EARWITNESS_RTP_PORT_MAX": "32767",
             **(settings or {}),
         }
-        self._before_start = before_start
         self.secrets = self._initialise()
+        if before_start is not None:
+            before_start(data)
         self.process: Process | None = None
         self._client: sdk.ApiClient | None = None
         self._http: httpx.Client | None = None
 
     def _initialise(self) -> dict[str, Any]:
         done = subprocess.run(
-            [*COMMAND, "init", "--data", str(self.data), "--organization", "Test Ltd"],
+            [*self.command("init"), "--organization", "Test Ltd"],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -77,14 +78,17 @@ class Recorder:
         made: dict[str, Any] = json.loads(done.stdout)
         return made
 
+    def command(self, name: str) -> list[str]:
+        """A command of Earwitness for this instance."""
+        return [*COMMAND, name, "--data", str(self.data)]
+
     # -- processes --------------------------------------------------------------------------------------------------
 
     def start(self, within_s: float = 30.0) -> Recorder:
         """Starts ``earwitness serve`` and waits until the edge and the API answer."""
         with self.log.open("a") as log:
             log.write(f"--- start at {time.time():.3f}\n")
-        command = [*COMMAND, "serve", "--data", str(self.data)]
-        self.process = Process(command, self.log, environment=self.environment)
+        self.process = Process(self.command("serve"), self.log, environment=self.environment)
         self.ready(within_s)
         return self
 
@@ -293,19 +297,14 @@ class Recorder:
         return eventually(found, f"a conversation of {ani}", within_s)
 
     def _ended(self, ani: str) -> str | None:
-        path = self.data / "earwitness.db"
-        if not path.exists():
-            return None
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
-        try:
-            columns = {row[1] for row in connection.execute("PRAGMA table_info(conversations)")}
-            texts = [c for c in ("ani", "dnis") if c in columns]
-            where = " OR ".join(f"{column} LIKE ?" for column in texts)
-            values = [f"%{ani}%"] * len(texts)
-            row = connection.execute(f"SELECT id FROM conversations WHERE {where}", values).fetchone()
-        finally:
-            connection.close()
-        return row[0] if row else None
+        """The API lists no conversations of others by number, so the row is looked up in the database."""
+        url = self.environment.get("EARWITNESS_DATABASE_URL") or f"sqlite:///{self.data / 'earwitness.db'}"
+        engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        statement = sqlalchemy.text("SELECT id FROM conversations WHERE ani LIKE :number OR dnis LIKE :number")
+        with engine.connect() as connection:
+            row = connection.execute(statement, {"number": f"%{ani}%"}).first()
+        engine.dispose()
+        return str(row[0]) if row else None
 
     def events(self, conversation: str) -> list[dict[str, Any]]:
         """Events of a conversation that is still in the spool."""

@@ -129,6 +129,11 @@ class Scenario:
         self.respond("200 OK", sdp(codecs, direction, 1 + self._version))
         return self.expect("ACK")
 
+    def linger(self, milliseconds: int = 4000) -> Self:
+        """Stays to answer what is repeated because an answer was lost."""
+        self._steps.append(f'<timewait milliseconds="{milliseconds}"/>')
+        return self
+
     def hung_up(self, within_ms: int = 20000) -> Self:
         """Waits for the other side's BYE and answers it."""
         return self.expect("BYE", within_ms=within_ms).respond("200 OK")
