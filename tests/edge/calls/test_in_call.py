@@ -1,0 +1,354 @@
+"""What happens while a call is up: hold, new codecs, digits, silence, dead peers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from earwitness.domain.recording.settings import TrunkRecording
+from earwitness.edge.sip.sdp import Direction
+from earwitness.media.engine import interface as media
+
+
+def _up(office: Any) -> tuple[Any, Any]:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    phone.answer()
+    return office.carrier, phone
+
+
+def _leg(office: Any, host: str) -> str:
+    return next(leg_id for leg_id, remote in office.engine.remotes.items() if remote.rtp and remote.rtp[0] == host)
+
+
+PHONE, CARRIER = "192.0.2.11", "198.51.100.1"
+
+
+@pytest.mark.parametrize("form", ["sendonly", "inactive"])
+def test_b5_hold_from_the_phone_is_passed_on_and_not_taped(office: Any, form: str) -> None:
+    carrier, phone = _up(office)
+    phone.reinvite(form)
+    assert phone.statuses[-1] == 200
+    assert carrier.offer.direction.value == form
+    assert phone.offer.direction is Direction(form).reversed()
+    remote = office.engine.remotes[_leg(office, PHONE)]
+    assert (remote.sending, remote.receiving) == (False, form == "sendonly")
+    assert office.tapes() == ["open_tape", "close_tape"]
+    assert office.timeline().recording_state == "paused"
+    office.run(10)
+    phone.reinvite("sendrecv")
+    assert carrier.offer.direction is Direction.SENDRECV
+    assert office.tapes() == ["open_tape", "close_tape", "open_tape"]
+    remote = office.engine.remotes[_leg(office, PHONE)]
+    assert (remote.sending, remote.receiving) == (True, True)
+    segments = [s.kind for s in office.timeline().participants[1].segments]
+    assert segments == ["alerting", "interact", "hold", "interact"]
+    assert office.timeline().tapes[0].openings[1].opening == 1
+    phone.hang_up()
+    office.settled()
+
+
+def test_b5_hold_is_taped_when_the_trunk_says_so(make_office: Any, office: Any) -> None:
+    trunks = tuple(replace(t, recording=TrunkRecording(enabled=True, holds=True)) for t in office.snapshot.trunks)
+    other = make_office(snapshot={"trunks": trunks})
+    _, phone = _up(other)
+    phone.reinvite("sendonly")
+    assert other.tapes() == ["open_tape"]
+
+
+def test_hold_by_an_unspecified_address(office: Any) -> None:
+    carrier, phone = _up(office)
+    body = phone.sdp().replace(b"c=IN IP4 192.0.2.11", b"c=IN IP4 0.0.0.0")
+    phone.session.reinvite(body)
+    office.run(0.3)
+    assert carrier.offer.direction is Direction.SENDONLY
+    assert office.tapes() == ["open_tape", "close_tape"]
+
+
+def test_hold_from_the_carrier(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.reinvite("sendonly")
+    assert phone.offer.direction is Direction.SENDONLY
+    segments = [s.kind for s in office.timeline().participants[0].segments]
+    assert segments == ["dialing", "interact", "hold"]
+
+
+def test_both_hold_and_resume_one_after_the_other(office: Any) -> None:
+    carrier, phone = _up(office)
+    phone.reinvite("sendonly")
+
+    def stay_held(session: Any, request: Any) -> None:
+        session.accept_reinvite(phone.sdp("inactive"))
+
+    phone.auto_reinvite = stay_held
+    carrier.reinvite("sendonly")
+    assert office.timeline().participants[0].held
+    assert office.timeline().participants[1].held
+    carrier.reinvite("recvonly")
+    assert not office.timeline().participants[0].held
+    assert office.timeline().participants[1].held
+
+
+def test_the_other_side_refuses_and_the_call_goes_on(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.auto_reinvite = lambda session, request: session.reject_reinvite(488)
+    phone.reinvite("sendonly")
+    assert phone.statuses[-1] == 488
+    assert office.conversation.state.value == "up"
+    assert office.tapes() == ["open_tape"]
+    phone.hang_up()
+    office.settled()
+
+
+def test_a_new_address_concerns_nobody_else(office: Any) -> None:
+    carrier, phone = _up(office)
+    phone.reinvite(port=4444)
+    assert phone.statuses[-1] == 200
+    assert "reinvite" not in carrier.told
+    assert office.engine.remotes[_leg(office, PHONE)].rtp == (PHONE, 4444)
+    facts = [event.data for event in office.story() if event.type == "leg.media"]
+    assert facts[-1]["remote"] == f"{PHONE}:4444"
+
+
+def test_another_codec_is_negotiated_with_the_other_side(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.codecs = "8 101"
+    phone.reinvite(codecs="8 101")
+    assert [f.name for f in carrier.offer.formats] == ["PCMA", "telephone-event"]
+    assert phone.statuses[-1] == 200
+    assert {r.payload_types[8].name for r in office.engine.remotes.values()} == {"PCMA"}
+    assert office.conversation.recorder.settled is False
+    phone.hang_up()
+    office.settled()
+
+
+def test_a_payload_type_never_changes_its_codec(office: Any) -> None:
+    carrier, phone = _up(office)
+    body = phone.sdp(codecs="96 101").replace(b"a=rtpmap:111 opus", b"a=rtpmap:96 opus")
+    carrier.codecs = "96 101"
+
+    def answer(session: Any, request: Any) -> None:
+        session.accept_reinvite(carrier.sdp(codecs="96").replace(b"a=rtpmap:111 opus", b"a=rtpmap:96 opus"))
+
+    carrier.auto_reinvite = answer
+    phone.session.reinvite(body)
+    office.run(0.3)
+    assert phone.statuses[-1] == 200
+    carrier.session.reinvite(carrier.sdp(codecs="96").replace(b"a=rtpmap:111 opus/48000/2", b"a=rtpmap:96 iLBC/8000"))
+    office.run(0.3)
+    (format_,) = phone.offer.formats
+    assert format_.name == "iLBC"
+    assert format_.payload_type not in (96, 101)
+
+
+def test_reinvite_without_an_offer(office: Any) -> None:
+    carrier, phone = _up(office)
+    phone.session.reinvite(b"", defer_ack=True)
+    office.run(0.2)
+    assert phone.offer.direction is Direction.SENDRECV
+    phone.session.ack(phone.sdp("sendonly"))
+    office.run(0.3)
+    assert carrier.offer.direction is Direction.SENDONLY
+    assert office.tapes() == ["open_tape", "close_tape"]
+    phone.hang_up()
+    office.settled()
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"nonsense", 400), (b"v=0\r\no=- 1 1 IN IP4 h\r\n", 488)])
+def test_a_bad_reoffer_leaves_the_call_alone(office: Any, body: bytes, status: int) -> None:
+    _, phone = _up(office)
+    phone.session.reinvite(body)
+    office.run(0.3)
+    assert phone.statuses[-1] == status
+    assert office.conversation.state.value == "up"
+
+
+def test_glare_resolves(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.session.reinvite(carrier.sdp("sendonly"))
+    phone.session.reinvite(phone.sdp("sendonly"))
+    office.run(10)
+    assert carrier.statuses[-1] == 200
+    assert phone.statuses[-1] == 200
+    assert office.conversation.state.value == "up"
+    phone.hang_up()
+    office.settled()
+
+
+def test_hang_up_in_the_middle_of_a_negotiation(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.auto_reinvite = lambda session, request: None
+    phone.session.reinvite(phone.sdp("sendonly"))
+    office.run(0.1)
+    phone.hang_up()
+    office.settled()
+
+
+def test_digits_by_info_reach_the_other_side_and_the_story(office: Any) -> None:
+    carrier, phone = _up(office)
+    got: list[Any] = []
+    phone.session.request_in_dialog("INFO", (), b"Signal=5\r\nDuration=160", "application/dtmf-relay", got.append)
+    office.run(0.2)
+    assert got[0].status == 200
+    assert carrier.requests[-1].method == "INFO"
+    assert carrier.requests[-1].body == b"Signal=5\r\nDuration=160"
+    assert [event.data.get("digit") for event in office.story() if event.type == "dtmf"] == ["5"]
+
+
+def test_info_is_answered_as_the_other_side_answers(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.on_info = 415
+    got: list[Any] = []
+    phone.session.request_in_dialog("INFO", (), b"x", "text/x", got.append)
+    office.run(0.2)
+    assert got[0].status == 415
+
+
+def test_digits_of_the_engine_are_told_but_not_while_a_tape_is_paused(office: Any) -> None:
+    _, phone = _up(office)
+    leg = _leg(office, CARRIER)
+    office.switchboard.on_media_event(media.Digit(leg, "1", 100, 0))
+    phone.reinvite("sendonly")
+    office.switchboard.on_media_event(media.Digit(leg, "2", 100, 0))
+    assert [event.data.get("digit") for event in office.story() if event.type == "dtmf"] == ["1", None]
+
+
+@pytest.mark.parametrize("method", ["REFER", "MESSAGE", "NOTIFY"])
+def test_methods_that_we_do_not_take_leave_the_call_alone(office: Any, method: str) -> None:
+    _, phone = _up(office)
+    got: list[Any] = []
+    phone.session.request_in_dialog(method, [("Refer-To", "<sip:x@y>"), ("Event", "refer")], b"", "", got.append)
+    office.run(0.2)
+    assert got[0].status == 405
+    assert office.conversation.state.value == "up"
+
+
+def test_a_silent_peer_that_is_gone_ends_the_call(office: Any) -> None:
+    carrier, phone = _up(office)
+    office.unplugged.add(PHONE)
+    office.switchboard.on_media_event(media.Silence(_leg(office, PHONE), 0))
+    office.run(29)
+    assert office.conversation.state.value == "up"
+    office.run(35)
+    assert carrier.told[-1] == "bye"
+    timeline = office.timeline()
+    assert (timeline.cause, timeline.participants[1].cause) == ("timeout", "timeout")
+
+
+def test_a_silent_peer_that_is_there_keeps_the_call(office: Any) -> None:
+    _, phone = _up(office)
+    leg = _leg(office, PHONE)
+    office.switchboard.on_media_event(media.Silence(leg, 0))
+    office.run(300)
+    assert office.conversation.state.value == "up"
+    asked = sum("OPTIONS" in line for line in office.log)
+    office.switchboard.on_media_event(media.Activity(leg, 0))
+    office.run(300)
+    assert sum("OPTIONS" in line for line in office.log) == asked
+    phone.hang_up()
+    office.settled()
+
+
+def test_silence_of_both_sides_ends_the_call(office: Any) -> None:
+    carrier, phone = _up(office)
+    for host in (PHONE, CARRIER):
+        office.switchboard.on_media_event(media.Silence(_leg(office, host), 0))
+    office.run(121)
+    assert carrier.told[-1] == phone.told[-1] == "bye"
+    assert office.timeline().cause == "timeout"
+    office.settled()
+
+
+def test_a_hold_may_be_silent_for_long(office: Any) -> None:
+    carrier, phone = _up(office)
+    legs = [_leg(office, host) for host in (PHONE, CARRIER)]
+    phone.reinvite("inactive")
+    for leg in legs:
+        office.switchboard.on_media_event(media.Silence(leg, 0))
+    office.run(600)
+    assert office.conversation.state.value == "up"
+
+
+def test_a_call_that_is_never_acknowledged_ends(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    office.unplugged.add(CARRIER)
+    phone.answer()
+    office.run(40)
+    assert phone.told[-1] == "bye"
+    assert office.timeline().cause == "timeout"
+
+
+def test_facts_of_the_media_engine_are_told(office: Any) -> None:
+    _, phone = _up(office)
+    leg = _leg(office, CARRIER)
+    tape_id = next(iter(office.engine.tapes))
+    for event in (
+        media.SourceChanged(leg, 0, 42, 8, 0, "ssrc"),
+        media.Gap(leg, 0, 1, 2, "overflow", 3),
+        media.TapeFailed(tape_id, 0, leg, "disk full", 0),
+        media.FirstPacket(leg, 0),
+        media.EngineLost(2),
+        media.EngineRestored(2, 150),
+        media.Silence("stranger", 0),
+        media.TapeClosed("stranger", 0, "stranger", (0, 0), (0, 0), 0),
+    ):
+        office.switchboard.on_media_event(event)
+    assert office.types()[-3:] == ["source.changed", "gap", "tape.failed"]
+    phone.hang_up()
+    office.settled()
+
+
+def test_disconnect_from_outside(office: Any) -> None:
+    carrier, phone = _up(office)
+    office.conversation.disconnect(by="u-anna")
+    office.run(0.2)
+    assert carrier.told[-1] == phone.told[-1] == "bye"
+    timeline = office.timeline()
+    assert [p.cause for p in timeline.participants] == ["client", "client"]
+    office.settled()
+
+
+def test_disconnect_of_a_ringing_call(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    phone.ring()
+    office.conversation.disconnect()
+    office.run(0.2)
+    assert phone.told[-1] == "cancelled"
+    assert office.carrier.statuses[-1] == 480
+    office.settled()
+
+
+def test_a_full_disk_does_not_disturb_a_call(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    carrier, phone = _up(office)
+    real = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    before = office.types()
+    monkeypatch.setattr(os, "write", full)
+    phone.reinvite("sendonly")
+    assert office.types() == before
+    monkeypatch.setattr(os, "write", real)
+    carrier.hang_up()
+    assert [event.seq for event in office.story()] == list(range(len(office.story())))
+    assert office.types()[-1] == "conversation.ended"
+    office.settled()
+
+
+@pytest.mark.parametrize(("refuse", "status"), [(True, 503), (False, None)])
+def test_calls_that_cannot_be_recorded_are_refused_or_let_through(
+    make_office: Any, office: Any, refuse: bool, status: int | None
+) -> None:
+    trunks = tuple(replace(t, refuse_unrecordable=refuse) for t in office.snapshot.trunks)
+    other = make_office(snapshot={"trunks": trunks})
+    phone = other.phone("anna", 1)
+    other.switchboard.spool_full = True
+    other.carrier.dial("+4930100")
+    assert phone.told == ([] if refuse else ["invite"])
+    assert other.carrier.statuses == ([status] if status else [])
