@@ -13,11 +13,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from earwitness import logs
-from earwitness.settings import Settings, variables
+from earwitness.settings import Settings, load, variables
 from earwitness.supervisor import Child, Supervisor
+
+if TYPE_CHECKING:
+    from earwitness.domain.configuration import Snapshot
+    from earwitness.store.database import Database
+    from earwitness.web.arguments import WebArguments
 
 
 class AppError(RuntimeError):
@@ -143,3 +148,117 @@ def run_process(name: str, settings: Settings) -> None:
     _prepare(settings)
     logs.configure(settings.log_level, settings.log_format, process=name)
     {"edge": _run_edge, "media": _run_media, "worker": _run_worker, "web": _run_web}[name](settings)
+
+
+class _SnapshotLoader:
+    """Reads the edge's configuration when it has changed. The database is opened, and its library loaded, at the first call:
+    an edge that is started again takes calls by its snapshot on disk before that."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+        self._version = -1
+
+    def __call__(self) -> Snapshot | None:
+        """The configuration, or None when it is the one given last."""
+        from earwitness.store.database import Database
+        from earwitness.store.secret_box import KeyFileBox
+        from earwitness.store.snapshot import build, configuration_version
+
+        if self._database is None:
+            self._database = Database(self._settings.database, pool_size=2)
+        with self._database.reading() as session:
+            if configuration_version(session) == self._version:
+                return None
+            snapshot = build(session, KeyFileBox.open(self._settings.keys))
+        self._version = snapshot.version
+        return snapshot
+
+
+def _run_edge(settings: Settings) -> None:
+    from earwitness.edge.process import EdgeArguments, start
+    from earwitness.media.tape.recover import recover_spool
+
+    arguments = EdgeArguments(
+        data=settings.data,
+        sip_host=settings.sip_host,
+        sip_port=settings.sip_port,
+        sip_advertised=settings.sip_advertised,
+        sip_t1_ms=settings.sip_t1_ms,
+        max_calls=settings.sip_max_calls,
+        registration_min_s=settings.registration_min_s,
+        registration_max_s=settings.registration_max_s,
+        dead_peer_s=settings.dead_peer_s,
+        rtp_host=settings.rtp_host,
+        rtp_port_min=settings.rtp_port_min,
+        rtp_port_max=settings.rtp_port_max,
+        media_processes=settings.media_process_count,
+        media_tick_ms=settings.media_tick_ms,
+        control_host=settings.control_host,
+        control_port=settings.control_port,
+    )
+    try:
+        start(arguments, _SnapshotLoader(settings), recover_spool)
+    except OSError as error:
+        raise AppError(f"the edge cannot listen: {error}") from error
+
+
+def _run_media(settings: Settings) -> None:
+    from earwitness.media.process import run
+
+    run(settings.run / "media.sock")
+
+
+def _run_worker(settings: Settings) -> None:
+    from earwitness.worker.arguments import WorkerArguments
+    from earwitness.worker.process import run
+
+    run(
+        WorkerArguments(
+            database_url=settings.database,
+            spool=settings.spool,
+            vault_url=settings.vault,
+            keys=settings.keys,
+            render_processes=settings.render_process_count,
+            keep_spool_s=settings.keep_spool_s,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+    )
+
+
+def _web_arguments(settings: Settings) -> WebArguments:
+    from earwitness.web.arguments import WebArguments
+
+    return WebArguments(
+        database_url=settings.database,
+        vault_url=settings.vault,
+        keys_dir=settings.keys,
+        run_dir=settings.run,
+        spool_dir=settings.spool,
+        public_url=settings.public_url,
+        host=settings.web_host,
+        port=settings.web_port,
+    )
+
+
+def _run_web(settings: Settings) -> None:
+    from earwitness.web.process import run
+
+    try:
+        run(_web_arguments(settings))
+    except OSError as error:
+        raise AppError(f"the API cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}") from error
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI document of the HTTP API; needs no installation."""
+    import tempfile
+
+    from earwitness.archive.vault.keys import create_keys
+    from earwitness.web.app import create_app
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load(data=Path(folder))
+        create_keys(settings.keys)
+        return create_app(_web_arguments(settings)).openapi()
