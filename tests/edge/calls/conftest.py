@@ -1,8 +1,8 @@
-"""A whole edge without sockets: the switchboard on a real SIP endpoint, peers on endpoints of their own, a recording
-engine.
+"""A whole edge without sockets: the switchboard on a real SIP endpoint, peers on endpoints of their own, and an engine
+that writes down its commands.
 
-``office`` has a carrier (trunk) at 198.51.100.1, a second one at 198.51.100.2, and phones at 192.0.2.11 and up. Time
-is a number that ``run`` advances; messages take 10 ms.
+``office`` has a carrier (trunk) at 198.51.100.1, a second one at 198.51.100.2, and phones at 192.0.2.11 and up. Time is
+a number that ``run`` advances; messages take 10 ms.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Peer:
         target = replace(self.target("", headers), to=f"<sip:{self.username}@{EDGE}>")
         self.endpoint.request("REGISTER", target, on_response=got.append, authenticate=self.authenticate)
         self.office.run(0.5)
-        return int(got[0].status)
+        return int(got[0].status) if got else 0
 
     def dial(self, number: str, body: bytes | None = None, **options: Any) -> Any:
         body = self.sdp() if body is None else body

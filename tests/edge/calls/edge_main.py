@@ -1,6 +1,7 @@
 """Runs an edge and a media process for tests: ``python edge_main.py DATA SNAPSHOT.json [edge arguments as JSON]``.
 
-The snapshot file is read again when it changes, as the database would be. The media process is started again when it dies.
+The snapshot file is read again when it changes, as the database would be. The media process is started again when it
+dies.
 """
 
 from __future__ import annotations

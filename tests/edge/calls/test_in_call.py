@@ -227,7 +227,7 @@ def test_methods_that_we_do_not_take_leave_the_call_alone(office: Any, method: s
 
 
 def test_a_silent_peer_that_is_gone_ends_the_call(office: Any) -> None:
-    carrier, phone = _up(office)
+    carrier, _ = _up(office)
     office.unplugged.add(PHONE)
     office.switchboard.on_media_event(media.Silence(_leg(office, PHONE), 0))
     office.run(29)
@@ -263,7 +263,7 @@ def test_silence_of_both_sides_ends_the_call(office: Any) -> None:
 
 
 def test_a_hold_may_be_silent_for_long(office: Any) -> None:
-    carrier, phone = _up(office)
+    _, phone = _up(office)
     legs = [_leg(office, host) for host in (PHONE, CARRIER)]
     phone.reinvite("inactive")
     for leg in legs:

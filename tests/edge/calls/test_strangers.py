@@ -77,9 +77,9 @@ def test_a_stranger_without_credentials_gets_401(office: Any) -> None:
 
 def test_an_old_baresip_is_offered_md5_alone(office: Any) -> None:
     office.endpoint.receive(
-        b"REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.44;branch=z9hG4bK1;rport\r\nFrom: <sip:a@b>;tag=1\r\n"
-        b"To: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nMax-Forwards: 70\r\nUser-Agent: baresip v1.0.0 (x86_64/linux)\r\n"
-        b"Content-Length: 0\r\n\r\n",
+        b"REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.44;branch=z9hG4bK1;rport\r\n"
+        b"From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\nMax-Forwards: 70\r\n"
+        b"User-Agent: baresip v1.0.0 (x86_64/linux)\r\nContent-Length: 0\r\n\r\n",
         Flow("udp", EDGE, ("192.0.2.44", 5060)),
     )
     (answer,) = [parse_message(data) for _, data in office.endpoint.take_outgoing()]
