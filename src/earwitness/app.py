@@ -151,7 +151,9 @@ def run_process(name: str, settings: Settings) -> None:
 
 
 class _SnapshotLoader:
-    """Reads the edge's configuration when it has changed. The database is opened, and its library loaded, at the first call:
+    """Reads the edge's configuration when it has changed.
+
+    The database is opened, and its library loaded, at the first call:
     an edge that is started again takes calls by its snapshot on disk before that."""
 
     def __init__(self, settings: Settings) -> None:

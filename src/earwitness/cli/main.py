@@ -108,12 +108,41 @@ def openapi() -> None:
     print(json.dumps(wiring.openapi_document(), indent=1, ensure_ascii=False))
 
 
+@cli.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder to keep; default: a new one, removed at the end.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after the calls instead of staying up.")] = False,
+    web_port: Annotated[int, typer.Option(help="Port of the HTTP API; 0: 8080 if it is free, else any.")] = 0,
+) -> None:
+    """Start Earwitness, make real calls, and print where to listen."""
+    from earwitness.cli.demo.command import DemoError, run
+
+    try:
+        run(data, once=once, web_port=web_port)
+    except DemoError as error:
+        raise fail(str(error)) from error
+
+
+@cli.command()
+def rules() -> None:
+    """Print which rules of the contract have a test. Run in a checkout."""
+    from earwitness.cli.rules import print_rules
+
+    print_rules(Path.cwd() / "tests")
+
+
+@cli.command()
+def contract() -> None:
+    """Run the contract's operations through the vendor's SDK and print which pass."""
+    from earwitness.cli.contract import print_contract
+
+    raise typer.Exit(print_contract())
+
+
 def main() -> None:
     """Entry of the command."""
-    from earwitness.cli import contract, demo, rules
-
-    for command in (demo.demo, rules.rules, contract.contract):
-        cli.command()(command)
     cli()
 
 

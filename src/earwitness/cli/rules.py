@@ -21,9 +21,8 @@ def tested_rules(tests: Path) -> dict[str, list[str]]:
     return found
 
 
-def rules() -> None:
-    """Print which rules of the contract have a test. Run in a checkout."""
-    tests = Path.cwd() / "tests"
+def print_rules(tests: Path) -> None:
+    """Prints each rule with its tests, and those without."""
     found = tested_rules(tests)
     for rule, names in found.items():
         print(f"{rule:4} {'; '.join(names) if names else '-'}")
