@@ -306,6 +306,10 @@ class Recorder:
         engine.dispose()
         return str(row[0]) if row else None
 
+    def live(self) -> list[str]:
+        """Conversations in progress."""
+        return [name for name, events in self.spooled() if events and events[-1]["type"] != "conversation.ended"]
+
     def events(self, conversation: str) -> list[dict[str, Any]]:
         """Events of a conversation that is still in the spool."""
         return dict(self.spooled()).get(conversation, [])

@@ -1,0 +1,145 @@
+"""Call control benchmark: sipp calls in over a trunk, Earwitness bridges to a phone, which is sipp again.
+
+Rate: calls a second for a minute. Loss: the same while both sipps drop 5 % of what they send and receive. Concurrency:
+so many calls up at once on a trunk that records; memory of edge and media per call, and what is left when all have
+ended. Every call must complete.
+
+    python -m bench calls [--rate 100] [--seconds 60] [--concurrent 500]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from peers.carrier import Carrier, Sipp
+from peers.office import CARRIER, UNRECORDED, Office
+from peers.ports import free_port
+from peers.probe import Probe
+from peers.recorder import Recorder
+from peers.scenario import Called, Caller
+
+PHONE = "127.0.0.50"
+MEMORY_LIMIT_KB = 150.0
+LEFT_LIMIT_KB = 15.0
+"""Per call, after all have ended and their transactions have expired."""
+EXPIRY_S = 40.0
+"""RFC 3261 keeps transactions for 32 s."""
+
+
+@dataclass
+class Run:
+    """One line of the table."""
+
+    name: str
+    created: int
+    completed: int
+    seconds: float
+    edge_cpu: float
+    p95_ms: str
+
+    def print(self) -> None:
+        per_thousand = self.edge_cpu / max(1, self.created) * 1000
+        share = self.edge_cpu / self.seconds * 100
+        ok = f"{self.completed}/{self.created}"
+        print(f"{self.name:34} {ok:>12} {per_thousand:14.2f} {share:9.0f} %  {self.p95_ms}")
+
+
+def completed(sipp: Sipp) -> tuple[int, int]:
+    """Calls created and completed."""
+    figures = sipp.statistics()
+    return int(figures["TotalCallCreated"]), int(figures["SuccessfulCall(C)"])
+
+
+def load(office: Office, carrier: Carrier, name: str, rate: float, calls: int, hold_ms: int, *options: str) -> Run:
+    """Makes ``calls`` calls, ``rate`` a second, each up for ``hold_ms``."""
+    phone_port = free_port(PHONE)
+    phone = Carrier(carrier.folder / "phone", PHONE)
+    with phone, Probe(PHONE) as registrant:
+        registrant.server = office.recorder.sip_address
+        account = office.account("load")
+        registered = registrant.register(account.username, account.password, f"sip:load@{PHONE}:{phone_port}")
+        assert registered.status == 200, registered.line
+        answering = Called().offered().ring().answer().hung_up(within_ms=hold_ms + 90_000).linger()
+        answers = phone.answer(answering, calls=calls, trace=False, options=options, port=phone_port)
+        cpu, started = office.recorder.cpu("edge"), time.monotonic()
+        calling = Caller("+4930[call_number]").invite().answered().pause(hold_ms).bye().linger()
+        caller = carrier.call(
+            calling, office.sip, office.number("load"), calls=calls, trace=False,
+            options=[*options, "-r", f"{rate:g}", "-l", str(calls)],
+        )  # fmt: skip
+        caller.process.wait(calls / rate + hold_ms / 1000 + 120)
+        seconds = time.monotonic() - started
+        answers.process.close()
+        created, done = completed(caller)
+        figures = caller.statistics()
+        return Run(name, created, done, seconds, office.recorder.cpu("edge") - cpu, figures.get("ResponseTime1(C)", ""))
+
+
+def concurrent(office: Office, carrier: Carrier, calls: int) -> tuple[Run, float, float]:
+    """``calls`` at once on the recorded trunk; the run, and KB a call in progress and after the end."""
+    recorder = office.recorder
+    load(office, carrier, "warm-up", 50, 50, 200)
+    time.sleep(EXPIRY_S)
+    before = recorder.rss("edge", "media")
+    ramp, hold_s = calls / 50, 20
+
+    result: list[Run] = []
+    name = f"{calls} calls at once, recorded"
+    hold_ms = 1000 * (hold_s + int(ramp))
+    runner = threading.Thread(target=lambda: result.append(load(office, carrier, name, 50, calls, hold_ms)))
+    runner.start()
+    deadline = time.monotonic() + ramp + 8
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+    up = len(recorder.live())
+    peak = recorder.rss("edge", "media")
+    runner.join()
+    time.sleep(EXPIRY_S)
+    after = recorder.rss("edge", "media")
+    print(f"calls up when memory was read: {up}")
+    return result[0], (peak - before) / 1024 / max(1, up), (after - before) / 1024 / calls
+
+
+def main() -> int:
+    """0 when every call completed and memory kept its limit."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=float, default=100)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--concurrent", type=int, default=500)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-calls") as name:
+        folder = Path(name)
+        recorder = Recorder(folder / "data", settings={"EARWITNESS_LOG_LEVEL": "warning"})
+        try:
+            office = Office(recorder.start())
+            office.account("load")
+            calls = int(options.rate * options.seconds)
+            runs = []
+            with Carrier(folder / "silent", UNRECORDED) as carrier:
+                for title, more in (("no loss", ()), ("5 % of messages lost", ("-lost", "5"))):
+                    title = f"{options.rate:g} calls/s, {title}"
+                    runs.append(load(office, carrier, title, options.rate, calls, 1000, *more))
+            with Carrier(folder / "recorded", CARRIER) as carrier:
+                run, in_call, left = concurrent(office, carrier, options.concurrent)
+                runs.append(run)
+        finally:
+            recorder.close()
+    print(f"{'run':34} {'completed':>12} {'CPU s/1000':>14} {'CPU':>9}    answer time")
+    for run in runs:
+        run.print()
+    print(f"memory per call in progress: {in_call:.0f} KB (limit {MEMORY_LIMIT_KB:.0f})")
+    print(f"memory left when all have ended: {left:.1f} KB a call (limit {LEFT_LIMIT_KB:.0f})")
+    whole = all(run.completed == run.created for run in runs)
+    return 0 if whole and in_call <= MEMORY_LIMIT_KB and left <= LEFT_LIMIT_KB else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
