@@ -135,6 +135,22 @@ class Rig:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
 
+    def freeze(self) -> None:
+        """Stops the first media process from running."""
+        os.kill(self.processes[0].pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it run again."""
+        os.kill(self.processes[0].pid, signal.SIGCONT)
+
+    async def restart_engine(self) -> None:
+        """The edge dies without a word, and another one comes up on the same socket."""
+        self.engine.abandon()
+        self.engine = OurEngine(self.folder / "m.sock", self._on_event, ports=(43000, 43999), legs=64)
+        await self.engine.start()
+        async with asyncio.timeout(PATIENCE_S):
+            await self.engine.ready()
+
     def _on_event(self, event: MediaEvent) -> None:
         self.events.append(event)
         self._news.set()

@@ -21,7 +21,7 @@ import numpy as np
 import structlog
 
 from earwitness.media.engine import wire
-from earwitness.media.engine.clock import WallClock
+from earwitness.media.engine.clock import KernelTime, WallClock
 from earwitness.media.rtp.arena import Arena, Layout, forbid_dumps
 from earwitness.media.rtp.legs import TAPS, Leg, Legs
 from earwitness.media.rtp.play import Player
@@ -32,7 +32,7 @@ from earwitness.media.tape.writer import Opening, Tapes
 log = structlog.get_logger()
 
 WATCH_US = 100_000
-REPORT_DROPS_US = 1_000_000
+REPORT_DROPS_US = 500_000
 IDLE_MS = 500
 RECONNECT_S = 0.1
 
@@ -78,6 +78,7 @@ class Service:
         self._connection = connection
         self._stopping = stopping
         self._clock = WallClock(hello.anchor_us)
+        self._kernel_time = KernelTime(self._clock)
         self._tick_us = hello.tick_us
         self._silence_us = hello.silence_us
         self._outbox: deque[list[Any]] = deque()
@@ -124,12 +125,14 @@ class Service:
     def tick(self) -> None:
         """One tick."""
         now = self._clock.now_us()
-        real_offset = now - time.time_ns() // 1000
-        self._relay.tick(now, real_offset, self._commands)
+        # What was to end before this tick reads the sockets ends with it: nothing that belongs to it can come any more.
+        tapes = [each for each in self._ending_tapes if each[1] < now]
+        legs = [each for each in self._closing_legs if each.closing_at is not None and each.closing_at < now]
+        self._relay.tick(now, self._kernel_time.offset_us(), self._commands)
         if self._player.active:
             self._player.tick(self._clock.now_us())
-        if self._ending_tapes or self._closing_legs:
-            self._finish(now)
+        if tapes or legs:
+            self._finish(tapes, legs)
         if now >= self._next_watch:
             self._next_watch = now + WATCH_US
             self._relay.watch(now, self._silence_us)
@@ -247,7 +250,7 @@ class Service:
 
     def _do_take_over(self) -> None:
         now = self._clock.now_us()
-        count = self._relay.take_over(now, now - time.time_ns() // 1000)
+        count = self._relay.take_over(now, self._kernel_time.offset_us())
         self._begun = True
         if self._legs.by_slot:
             log.info("took over from a media process that died", legs=len(self._legs.by_slot), packets=count)
@@ -308,18 +311,15 @@ class Service:
     def _do_exit(self) -> None:
         self._told = True
 
-    def _finish(self, started: int) -> None:
-        """Completes what was to end before this tick began to read the sockets: nothing that belongs to it can come any
-        more.
-        """
-        for slot, at in [each for each in self._ending_tapes if each[1] < started]:
+    def _finish(self, tapes: list[tuple[int, int]], legs: list[Leg]) -> None:
+        for slot, at in tapes:
             self._ending_tapes.remove((slot, at))
             opening = self._tapes.openings.get(slot)
             if opening is not None and not opening.closing:
                 taps = self._legs.taps[:, opening.leg]
                 taps[taps == slot] = -1
                 self._tapes.finish(slot)
-        for leg in [each for each in self._closing_legs if each.closing_at is not None and each.closing_at < started]:
+        for leg in legs:
             self._closing_legs.remove(leg)
             self._player.forget(leg, self._clock.now_us())
             if leg.attached:

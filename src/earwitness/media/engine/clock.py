@@ -26,3 +26,33 @@ class WallClock:
     def now_us(self) -> int:
         """UTC microseconds now."""
         return self.anchor_us + time.monotonic_ns() // 1000
+
+
+class KernelTime:
+    """From the wall-clock times that the kernel stamps packets with to a ``WallClock``'s.
+
+    The difference between the two is constant until somebody sets the clock, so a reading that was disturbed (the
+    process was not running for a moment between looking at one clock and at the other) is not believed.
+    """
+
+    UNDISTURBED_NS = 5_000
+
+    def __init__(self, clock: WallClock) -> None:
+        self._clock = clock
+        self._offset_us = 0
+        while not self._read():
+            pass
+
+    def offset_us(self) -> int:
+        """What to add to a stamp of the kernel, microseconds."""
+        self._read()
+        return self._offset_us
+
+    def _read(self) -> bool:
+        before = time.monotonic_ns()
+        stamp = time.time_ns()
+        after = time.monotonic_ns()
+        if after - before > self.UNDISTURBED_NS:
+            return False
+        self._offset_us = self._clock.anchor_us + ((before + after) // 2 - stamp) // 1000
+        return True

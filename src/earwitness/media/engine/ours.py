@@ -204,6 +204,13 @@ class OurEngine:
                 await self.idle()
         for seat in self._seats:
             self._send(seat, ["exit"])
+        if self._listener is not None:
+            self._path.unlink(missing_ok=True)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Lets go of everything at once, as if this process had been killed."""
+        for seat in self._seats:
             self._forget_connection(seat)
             for leg in seat.legs.values():
                 leg.pair.close()
@@ -211,7 +218,7 @@ class OurEngine:
         if self._listener is not None and self._loop is not None:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
-            self._path.unlink(missing_ok=True)
+            self._listener = None
 
     @property
     def clock(self) -> WallClock:

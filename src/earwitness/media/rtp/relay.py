@@ -3,9 +3,9 @@
 Order within a tick, and why:
 
 1. read the sockets;
-2. then carry out the edge's commands: a command that was given before a packet arrived is always carried out before that
-   packet is looked at, and tapes compare arrival times with their own limits, so packets that were read earlier than
-   the command came fall on the right side as well;
+2. then carry out the edge's commands: a command that was given before a packet arrived is always carried out before
+  that packet is looked at, and tapes compare arrival times with their own limits, so packets that were read earlier
+  than the command came fall on the right side as well;
 3. then process what was read;
 4. release the rows only when their packets are sent and taped.
 
