@@ -1,6 +1,6 @@
-"""Runs the benchmarks: ``python -m bench`` all of them, ``python -m bench NAME [options]`` one.
+"""Runs the benchmarks: ``python -m bench`` all, ``python -m bench NAME [options]`` one.
 
-Each is a module with ``main() -> int`` that prints a table beside a peer or a limit, and fails when the limit is missed.
+Each is a module with ``main() -> int`` that prints a table beside a peer or a limit, and fails when it misses it.
 """
 
 from __future__ import annotations
