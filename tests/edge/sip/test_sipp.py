@@ -67,9 +67,10 @@ def free_port() -> int:
 
 
 async def sipp(folder: Path, *arguments: str) -> int:
+    quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         "sipp", *arguments, "-i", "127.0.0.1", "-nostdin", "-timeout", "60s", "-timeout_error",
-        cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet,
     )  # fmt: skip
     try:
         return await asyncio.wait_for(process.wait(), 90)

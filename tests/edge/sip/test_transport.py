@@ -73,9 +73,9 @@ async def transports(count: int) -> AsyncIterator[list[Any]]:
 
 
 def options(transport: str, port: int, number: int = 1, via_port: str = "") -> bytes:
-    via_port = via_port or str(port)
+    via = f"SIP/2.0/{transport} 127.0.0.1:{via_port or port};branch=z9hG4bK-{number};rport"
     return (
-        f"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 127.0.0.1:{via_port};branch=z9hG4bK-{number};rport\r\n"
+        f"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: {via}\r\n"
         f"From: <sip:a@b>;tag=1\r\nTo: <sip:x@b>\r\nCall-ID: {number}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
     ).encode()
 

@@ -357,3 +357,21 @@ def test_everything_is_forgotten(wire: Any, resp: Any) -> None:
     session.cancel()
     wire.put(resp(invite, 487))
     assert set(wire.settle().values()) == {0}
+
+
+def test_early_dialog_lost_cancels_the_invite(wire: Any, resp: Any) -> None:
+    session, invite = call(wire)
+    wire.put(resp(invite, 183, body=ANSWER))
+    session.request_in_dialog("INFO")
+    assert methods(wire.put(resp(wire.take()[0], 481))) == ["CANCEL"]
+    assert wire.handler.last("failed").value == "gone"
+    assert methods(wire.put(resp(invite, 200, body=ANSWER))) == ["ACK", "BYE"]
+    assert set(wire.settle().values()) == {0}
+
+
+def test_bye_that_overtakes_the_200_ends_the_call(wire: Any, req: Any, resp: Any) -> None:
+    session, invite = call(wire)
+    wire.put(resp(invite, 180))
+    bye = req("BYE", call_id=invite.call_id, from_tag="tt", to_tag=session.local_tag, branch="z9hG4bK-b")
+    assert methods(wire.put(bye)) == ["200", "CANCEL"]
+    assert wire.handler.names == ["progress", "bye"]

@@ -566,3 +566,50 @@ def test_everything_is_forgotten(wire: Any, req: Any, resp: Any) -> None:
     wire.put(req("OPTIONS", call_id="call-4", branch="z9hG4bK-4"))
     wire.handler.transactions[-1].respond(200)
     assert set(wire.settle().values()) == {0}
+
+
+def test_forgotten_request_is_500_in_the_end(wire: Any, req: Any) -> None:
+    wire.put(req("OPTIONS"))
+    assert statuses(wire.advance(33)) == [500]
+    assert set(wire.settle().values()) == {0}
+
+
+@pytest.mark.parametrize("event", ["invite", "request", "reinvite"])
+def test_broken_handlers_answer_500(wire: Any, req: Any, event: str) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("bug")
+
+    session = confirmed(wire, req)
+    wire.handler.on[event] = broken
+    text = {
+        "invite": req("INVITE", branch="z9hG4bK-x", call_id="call-2", body=OFFER),
+        "request": req("INFO", branch="z9hG4bK-x", cseq=2, to_tag=session.local_tag),
+        "reinvite": req("INVITE", branch="z9hG4bK-x", cseq=2, to_tag=session.local_tag, body=OFFER),
+    }[event]
+    assert statuses(wire.put(text))[-1] == 500
+
+
+def test_early_dialog_lost_answers_the_invite(wire: Any, req: Any, resp: Any) -> None:
+    wire.put(req("INVITE", body=OFFER))
+    session = wire.handler.sessions[0]
+    session.progress(183, ANSWER)
+    session.request_in_dialog("INFO")
+    info = wire.take()[-1]
+    assert statuses(wire.put(resp(info, 481))) == [480]
+    assert wire.handler.last("failed").value == "gone"
+
+
+def test_caller_behind_nat_is_reached_on_its_flow(wire: Any, req: Any) -> None:
+    via = "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK-1;rport"
+    natted = wire.flow._replace(remote=("198.51.100.7", 40000))
+    contact = "Contact: <sip:bob@10.0.0.5:5060>\r\n"
+    wire.put(req("INVITE", body=OFFER, via=via, contact=contact), natted)
+    session = wire.handler.sessions[0]
+    session.accept(ANSWER)
+    wire.take()
+    moved = natted._replace(remote=("198.51.100.7", 40001))
+    wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag), natted)
+    wire.put(req("OPTIONS", branch="z9hG4bK-o", cseq=2, to_tag=session.local_tag), moved)
+    session.bye()
+    assert wire.take()[0].uri == "sip:bob@10.0.0.5:5060"
+    assert wire.sent_to == [moved]

@@ -28,12 +28,14 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_private(host: str) -> bool:
+    """It is a literal address that only means something in its own network."""
+    return is_address(host) and ipaddress.ip_address(host).is_private and not ipaddress.ip_address(host).is_loopback
+
+
 def behind_nat(claimed: str, seen: str) -> bool:
     """A peer claims a private address, but its packets come from another one."""
-    if claimed == seen or not is_address(claimed) or not is_address(seen):
-        return False
-    private = ipaddress.ip_address(claimed)
-    return private.is_private and not private.is_loopback and not ipaddress.ip_address(seen).is_private
+    return claimed != seen and is_private(claimed) and is_address(seen) and not ipaddress.ip_address(seen).is_private
 
 
 class Dialog:
@@ -87,7 +89,8 @@ class Dialog:
         if not dialog.target:
             dialog.target = request.from_.uri_text
             dialog.pinned = True
-        dialog.pinned = dialog.pinned or behind_nat(request.top_via.host, flow.remote[0])
+        via_host = request.top_via.host
+        dialog.pinned = dialog.pinned or (via_host != flow.remote[0] and is_private(via_host))
         return dialog
 
     @classmethod

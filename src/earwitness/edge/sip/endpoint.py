@@ -196,7 +196,10 @@ class Endpoint:
             if response.status >= 200:
                 self.guard(on_response, response)
 
-        Exchange(self, make, authenticate, answered, lambda _: self.guard(on_response, None)).start()
+        def failed(_: Failure) -> None:
+            self.guard(on_response, None)
+
+        Exchange(self, make, authenticate, answered, failed).start()
 
     def flow_to(self, transport: str, remote: Address) -> Flow:
         """The way to an address (a literal IP), for a ``Target``."""
@@ -243,13 +246,15 @@ class Endpoint:
         """A random number between the two."""
         return self._rng.uniform(low, high)
 
-    def guard(self, call: Callable[..., None], *args: object) -> None:
-        """Call a handler; its exceptions are logged and counted."""
+    def guard(self, call: Callable[..., None], *args: object) -> bool:
+        """Call a handler; its exceptions are logged and counted, and give False."""
         try:
             call(*args)
         except Exception:
             self.counters["handler error"] += 1
             log.exception("sip.handler_failed", handler=getattr(call, "__name__", "?"))
+            return False
+        return True
 
     def add_client(self, transaction: ClientTransaction) -> None:
         """A client transaction has started."""
@@ -358,8 +363,8 @@ class Endpoint:
             session.receive_request(transaction, request)
         elif isinstance(transaction, InviteServerTransaction):
             self._receive_invite(transaction, request)
-        else:
-            self.guard(self.handler.on_request, transaction, request)
+        elif not self.guard(self.handler.on_request, transaction, request):
+            transaction.respond(500)
 
     def _receive_invite(self, transaction: InviteServerTransaction, request: Request) -> None:
         if len(self._sessions) >= self.config.max_sessions:
@@ -377,8 +382,9 @@ class Endpoint:
             transaction.respond(422, None, [("Min-SE", str(self.config.min_se))])
             return
         self._sessions[(session.call_id, session.local_tag)] = session
-        self.guard(self.handler.on_invite, session, request)
-        if session.alive and session.owner is None:
+        if not self.guard(self.handler.on_invite, session, request):
+            session.reject(500)
+        elif session.alive and session.owner is None:
             session.reject(480)
 
     def _refuse_statelessly(

@@ -221,7 +221,8 @@ class Renegotiation:
         self._in, self._in_request = transaction, request
         if isinstance(transaction, InviteServerTransaction):
             transaction.on_cancel = self._on_cancel
-        self._core.guard(session.owner.on_reinvite, session, request)
+        if not self._core.guard(session.owner.on_reinvite, session, request):
+            self.reject(500, None, ())
 
     def accept(self, body: bytes, headers: HeaderList, content_type: str) -> bool:
         """See ``Session.accept_reinvite``."""

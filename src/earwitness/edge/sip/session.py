@@ -210,8 +210,8 @@ class Session:
             self.receive_prack(transaction, request)
         elif self.owner is None:
             transaction.respond(480)
-        else:
-            self.core.guard(self.owner.on_request, self, transaction, request)
+        elif not self.core.guard(self.owner.on_request, self, transaction, request):
+            transaction.respond(500)
 
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
         """RFC 3262: a PRACK of nothing that we sent."""

@@ -87,6 +87,10 @@ class UacSession(Session):
             self._cancelled = True
             self._exchange.cancel([])
 
+    def close(self) -> None:
+        super().close()
+        self._exchange.cancel([])
+
     def _make(self, credentials: list[tuple[str, str]]) -> tuple[Request, Flow]:
         target = self.target
         flow = target.flow

@@ -106,6 +106,8 @@ class UasSession(Session):
 
     def close(self) -> None:
         super().close()
+        if not self.transaction.answered:
+            self.transaction.respond(480)
         self._stop_reliable()
         self._waiting.clear()
 

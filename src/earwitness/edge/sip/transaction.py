@@ -50,8 +50,8 @@ class Core(Protocol):
     def chance(self, low: float, high: float) -> float:
         """A random number between the two."""
 
-    def guard(self, call: Callable[..., None], *args: object) -> None:
-        """Call a handler; its exceptions are logged."""
+    def guard(self, call: Callable[..., None], *args: object) -> bool:
+        """Call a handler; its exceptions are logged, and give False."""
 
     def add_client(self, transaction: ClientTransaction) -> None: ...
 

@@ -50,6 +50,7 @@ class ServerTransaction:
 
     __slots__ = (
         "_core",
+        "_repeat",
         "_timer",
         "flow",
         "key",
@@ -77,6 +78,8 @@ class ServerTransaction:
         """Of the last response, 0 before there is one."""
         self.last = b""
         self._timer: Timer | None = None
+        self._repeat: Timer | None = None
+        self._arm()
 
     @property
     def answered(self) -> bool:
@@ -113,6 +116,13 @@ class ServerTransaction:
             self._on_final(status)
         return True
 
+    def _arm(self) -> None:
+        """Nobody waits longer than 64*T1 for an answer (timer F), so an owner who forgets costs no memory."""
+        self._timer = self._core.after(self._core.config.timers.patience, self._on_forgotten)
+
+    def _on_forgotten(self) -> None:
+        self.respond(500)
+
     def receive_again(self) -> None:
         """The same request once more."""
         if self.last:
@@ -126,6 +136,7 @@ class ServerTransaction:
             self._core.remove_server(self)
 
     def _on_final(self, status: int) -> None:
+        self._stop_timer()
         self.state = State.COMPLETED
         if self.flow.transport == "udp":
             self._timer = self._core.after(self._core.config.timers.patience, self.terminate)
@@ -141,14 +152,16 @@ class ServerTransaction:
 class InviteServerTransaction(ServerTransaction):
     """The INVITE server transaction."""
 
-    __slots__ = ("_interval", "_repeat", "on_cancel")
+    __slots__ = ("_interval", "on_cancel")
 
     def __init__(self, core: Core, request: Request, source: Flow, key: str, local_tag: str = "") -> None:
         super().__init__(core, request, source, key, local_tag)
         self._interval = core.config.timers.t1
-        self._repeat: Timer | None = None
         self.on_cancel: Callable[[Request], None] | None = None
         """Called with the CANCEL; the CANCEL itself has been answered."""
+
+    def _arm(self) -> None:
+        """A call may ring for as long as its owner likes."""
 
     def receive_ack(self) -> None:
         """The ACK of a 3xx..6xx."""
