@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 import threading
@@ -237,3 +238,14 @@ def sqlite_site(migrated_sqlite: Path, tmp_path: Path, start_site: Callable[...,
     target = tmp_path / "web.db"
     target.write_bytes(migrated_sqlite.read_bytes())
     return start_site(f"sqlite:///{target}")
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Any:
+    """The module ``recorded.py`` beside this file: calls to put into database and vault."""
+    spec = importlib.util.spec_from_file_location("web_recorded", Path(__file__).with_name("recorded.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -11,7 +11,22 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
-from earwitness.web.api import grants, organizations, roles, sites, tokens, trunk_bases, trunks, users
+from earwitness.web.api import (
+    conversations,
+    grants,
+    media,
+    organizations,
+    own,
+    play,
+    recording_settings,
+    recordings,
+    roles,
+    sites,
+    tokens,
+    trunk_bases,
+    trunks,
+    users,
+)
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel import errors
 from earwitness.web.kernel.clock import Clock
@@ -29,6 +44,12 @@ FAMILIES = (
     sites.family,
     trunk_bases.family,
     trunks.family,
+    conversations.family,
+    recordings.family,
+    recording_settings.family,
+    media.family,
+    own.family,
+    play.family,
 )
 
 

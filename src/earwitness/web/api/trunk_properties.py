@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from earwitness.archive.render.renderer import SUPPORTED_AUDIO_FORMATS
 from earwitness.domain.recording import settings as recording
 from earwitness.store.snapshot import seconds
 from earwitness.store.trunks import MASK, SECRET_KEYS
 from earwitness.web.kernel.errors import bad_request
 
-ENCODABLE_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16", "audio/GSM")
-"""Formats of A9 that recordings can be kept in."""
 MAX_PATTERN = 200
 MAX_LIST = 256
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)(?::(\d{1,5}))?")
@@ -166,10 +165,10 @@ def check(properties: Mapping[str, Any]) -> None:
                 raise recording.SettingsError(key, problem)
     except recording.SettingsError as error:
         raise bad_request(f"properties.{error}", f"properties.{error.key}", "invalid.value") from error
-    if trunk_recording.audio_format not in ENCODABLE_FORMATS:
+    if trunk_recording.audio_format not in SUPPORTED_AUDIO_FORMATS:
         raise bad_request(
             f"properties.trunk_recording_audioFormat: recordings cannot be made in {trunk_recording.audio_format}; "
-            f"take one of {', '.join(ENCODABLE_FORMATS)}",
+            f"take one of {', '.join(SUPPORTED_AUDIO_FORMATS)}",
             "properties.trunk_recording_audioFormat",
             "invalid.value",
         )

@@ -45,12 +45,14 @@ class EdgeControl:
         document = response.json()
         return document if isinstance(document, dict) else None
 
-    def disconnect(self, conversation_id: str) -> bool:
-        """Hangs up every leg; False: no such conversation in progress.
+    def disconnect(self, conversation_id: str, by: str) -> bool:
+        """Hangs up every leg on behalf of ``by``; False: no such conversation in progress.
 
         :raises ApiError: 503, no edge answers.
         """
-        return self._call("POST", f"/conversations/{_segment(conversation_id)}/disconnect").status_code != 404
+        return (
+            self._call("POST", f"/conversations/{_segment(conversation_id)}/disconnect", {"by": by}).status_code != 404
+        )
 
     def health(self) -> dict[str, Any] | None:
         """What the edge says of itself, or None when it does not answer."""
@@ -60,11 +62,13 @@ class EdgeControl:
             return None
         return document if isinstance(document, dict) else None
 
-    def _call(self, method: str, path: str) -> httpx.Response:
+    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx.Response:
         try:
             base = json.loads((self._run_dir / "edge.json").read_text())["control_url"]
             token = (self._run_dir / "control.token").read_text().strip()
-            response = self._client.request(method, base + path, headers={"Authorization": f"Bearer {token}"})
+            response = self._client.request(
+                method, base + path, json=body, headers={"Authorization": f"Bearer {token}"}
+            )
         except (OSError, ValueError, KeyError, httpx.HTTPError) as error:
             log.warning("web.edge_away", error=repr(error))
             raise unavailable("The edge, which runs the calls, does not answer.") from error

@@ -16,10 +16,12 @@ from fastapi.routing import APIRoute
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from earwitness.store import audit
 from earwitness.web.kernel import strict_json
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document
 from earwitness.web.kernel.errors import ApiError, missing_permissions
+from earwitness.web.kernel.services import Parts, Services
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 
@@ -146,12 +148,14 @@ class Family(APIRouter):
         returns: Any = None,
         status: int = 200,
         also: dict[int, str] | None = None,
+        audited: str | None = None,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declares an operation.
 
         :param name: The vendor's SDK method, or our own name.
         :param returns: The reply's type, or None for an empty reply.
         :param also: Further successful statuses and what they mean.
+        :param audited: Kind of object whose refusals are written to the audit log.
         """
 
         def declare(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,8 +165,13 @@ class Family(APIRouter):
             }
             responses |= {code: {"description": text} for code, text in (also or {}).items()}
 
-            def check(caller: Signed) -> None:
-                needs.check(caller)
+            def check(caller: Signed, request: Request, parts: Parts) -> None:
+                try:
+                    needs.check(caller)
+                except ApiError:
+                    if audited is not None:
+                        _note_refusal(caller, request, parts, name, audited)
+                    raise
 
             self.add_api_route(
                 path,
@@ -188,6 +197,22 @@ class Family(APIRouter):
             return function
 
         return declare
+
+
+def _note_refusal(caller: Caller, request: Request, parts: Services, operation: str, entity_type: str) -> None:
+    conversation_id = request.path_params.get("conversationId")
+    with parts.database.transaction() as session:
+        audit.add(
+            session,
+            at=parts.clock.now_us(),
+            subject=caller.subject,
+            action=operation,
+            entity_type=entity_type,
+            entity_id=str(request.path_params.get("recordingId") or conversation_id or "")[:64] or None,
+            conversation_id=str(conversation_id)[:64] if conversation_id else None,
+            remote_address=caller.remote_address,
+            result="denied",
+        )
 
 
 def _dedent(text: str) -> str:

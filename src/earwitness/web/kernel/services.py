@@ -7,6 +7,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from earwitness.archive.vault.keys import load_keys
+from earwitness.archive.vault.objects import Objects
+from earwitness.archive.vault.vault import Vault
 from earwitness.store.database import Database
 from earwitness.store.secrets import SecretBox
 from earwitness.web.arguments import WebArguments
@@ -27,6 +30,17 @@ class Services:
     box: SecretBox
     clock: Clock = field(default_factory=Clock)
     guesses: GuessBrake = field(default_factory=GuessBrake)
+    _vault: Vault | None = None
+
+    @property
+    def vault(self) -> Vault:
+        """The sealed recordings; opened when first needed.
+
+        :raises KeyMissingError: the key folder holds no keys.
+        """
+        if self._vault is None:
+            self._vault = Vault(Objects.at(self.arguments.vault_url), load_keys(self.arguments.keys_dir))
+        return self._vault
 
 
 def _services(request: Request) -> Services:

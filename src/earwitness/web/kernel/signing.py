@@ -28,9 +28,15 @@ class UrlSigner:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def signed(self, path: str, subject: str, expires_s: int) -> str:
-        """``path`` with the query that opens it. ``subject``: ``user:<id>`` or ``client:<id>``."""
+    def signed(self, path: str, subject: str, expires_s: int, *, download: str | None = None) -> str:
+        """``path`` with the query that opens it.
+
+        :param subject: ``user:<id>`` or ``client:<id>``.
+        :param download: name under which a browser saves the file; not part of what is signed.
+        """
         query = {"expires": expires_s, "subject": subject, "signature": self._signature(path, subject, expires_s)}
+        if download is not None:
+            query["download"] = download
         return f"{path}?{urlencode(query)}"
 
     def subject(self, path: str, query: Mapping[str, str], now_s: float) -> str | None:

@@ -1,0 +1,227 @@
+"""Conversations: those in progress, those of the past, and hanging up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query, Response
+from sqlalchemy.orm import Session
+
+from earwitness.domain.access import Access
+from earwitness.domain.conversation.timeline import Timeline
+from earwitness.store import conversations as conversation_store
+from earwitness.store.visibility import VIEW_CONVERSATIONS
+from earwitness.web.api import conversation_documents as documents
+from earwitness.web.api import divisions, live
+from earwitness.web.api.conversation_documents import (
+    CallConversationDocument,
+    CallHistoryConversation,
+    ConversationDocument,
+)
+from earwitness.web.api.divisions import DivisionReference
+from earwitness.web.kernel.callers import Caller, Signed
+from earwitness.web.kernel.documents import OneOf, RequestBody, parse_date
+from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions, not_found
+from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
+from earwitness.web.kernel.paging import CommaList, Listing, Paging
+from earwitness.web.kernel.services import Parts, Services
+
+family = Family("Conversations")
+
+DISCONNECT = "conversation:communication:disconnect"
+STATES = ("alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated", "converting",
+          "uploading", "transmitting", "parked", "none")  # fmt: skip
+
+
+class ConversationChange(RequestBody):
+    """What a conversation is to become."""
+
+    state: Annotated[str, OneOf(*STATES)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A conversation that exists for the caller."""
+
+    timeline: Timeline
+    divisions: list[DivisionReference]
+    external_tag: str | None
+    pending: live.Pending | None
+    """Set while the database does not have it."""
+
+    @property
+    def in_progress(self) -> bool:
+        """Somebody is still on it."""
+        return self.pending is not None and not self.pending.ended
+
+
+def find(parts: Services, session: Session, access: Access, conversation_id: str) -> Seen:
+    """A conversation that the subject may see: by right, or because it took part.
+
+    :raises ApiError: 404; 503 where only the edge could tell and does not answer.
+    """
+    row = conversation_store.get(session, access, conversation_id)
+    if row is not None:
+        touched = set(conversation_store.division_ids(session, row))
+        return Seen(Timeline.from_document(row.timeline), _references(session, touched), row.external_tag, None)
+    pending = live.find(parts, session, conversation_id)
+    if pending is None:
+        raise not_found("conversation", conversation_id)
+    if not (live.visible(pending, access, VIEW_CONVERSATIONS) or live.took_part(pending, access)):
+        raise not_found("conversation", conversation_id)
+    return Seen(pending.timeline, _references(session, set(pending.divisions)), None, pending)
+
+
+def _references(session: Session, division_ids: set[str]) -> list[DivisionReference]:
+    found = divisions.references(session, division_ids)
+    return [found[key] for key in sorted(found)]
+
+
+def _seen_live(parts: Services, session: Session, access: Access) -> list[Seen]:
+    return [
+        Seen(item.timeline, _references(session, set(item.divisions)), None, item)
+        for item in live.in_progress(parts, session)
+        if live.visible(item, access, VIEW_CONVERSATIONS) or live.took_part(item, access)
+    ]
+
+
+@family.operation("GET", "/api/v2/conversations", "get_conversations", SIGNED_IN, returns=Listing[ConversationDocument])
+def list_conversations(
+    caller: Signed,
+    parts: Parts,
+    page: Paging,
+    communication_type: Annotated[str | None, Query(alias="communicationType")] = None,
+) -> Listing[ConversationDocument]:
+    """Conversations in progress: the caller's own, and those that the caller may see."""
+    with parts.database.reading() as session:
+        found = _seen_live(parts, session, caller.access) if communication_type in (None, "Call", "call") else []
+        part = [documents.conversation_document(item.timeline, item.divisions) for item in page.cut(found)]
+        return page.envelope(part, len(found))
+
+
+@family.operation(
+    "GET",
+    "/api/v2/conversations/calls",
+    "get_conversations_calls",
+    SIGNED_IN,
+    returns=Listing[CallConversationDocument],
+)
+def list_calls(caller: Signed, parts: Parts, page: Paging) -> Listing[CallConversationDocument]:
+    """Calls in progress: the caller's own, and those that the caller may see."""
+    with parts.database.reading() as session:
+        found = _seen_live(parts, session, caller.access)
+        part = [documents.call_document(item.timeline, item.divisions) for item in page.cut(found)]
+        return page.envelope(part, len(found))
+
+
+@family.operation(
+    "GET",
+    "/api/v2/conversations/calls/history",
+    "get_conversations_calls_history",
+    SIGNED_IN,
+    returns=Listing[CallHistoryConversation],
+)
+def call_history(
+    caller: Signed,
+    parts: Parts,
+    page: Paging,
+    interval: Annotated[str | None, Query(description="start/end, ISO 8601")] = None,
+    expand: CommaList = None,
+) -> Listing[CallHistoryConversation]:
+    """Calls of the past that the caller took part in or may see, newest first."""
+    since, until = _interval(interval)
+    with parts.database.reading() as session:
+        found = conversation_store.listing(
+            session, caller.access, since=since, until=until, number=page.number, size=page.size
+        )
+        part = [documents.history_document(Timeline.from_document(row.timeline)) for row in found.items]
+        return page.envelope(part, found.total)
+
+
+@family.operation(
+    "GET",
+    "/api/v2/conversations/calls/{conversationId}",
+    "get_conversations_call",
+    SIGNED_IN,
+    returns=CallConversationDocument,
+)
+def one_call(caller: Signed, parts: Parts, conversationId: str) -> CallConversationDocument:
+    """A call, in progress or over."""
+    with parts.database.reading() as session:
+        seen = find(parts, session, caller.access, conversationId)
+    return documents.call_document(seen.timeline, seen.divisions)
+
+
+@family.operation(
+    "PATCH",
+    "/api/v2/conversations/calls/{conversationId}",
+    "patch_conversations_call",
+    any_of(DISCONNECT),
+    returns=ConversationDocument,
+)
+def change_call(caller: Signed, parts: Parts, conversationId: str, body: ConversationChange) -> ConversationDocument:
+    """Hangs up: ``state`` disconnected is the one change that a call can be asked for here."""
+    if body.state != "disconnected":
+        raise bad_request("state must be disconnected.", "state", "invalid.value")
+    seen = _hang_up(parts, caller, conversationId)
+    return documents.conversation_document(seen.timeline, seen.divisions, seen.external_tag)
+
+
+@family.operation(
+    "GET",
+    "/api/v2/conversations/{conversationId}",
+    "get_conversation",
+    any_of(VIEW_CONVERSATIONS),
+    returns=ConversationDocument,
+)
+def one_conversation(caller: Signed, parts: Parts, conversationId: str) -> ConversationDocument:
+    """A conversation, in progress or over."""
+    with parts.database.reading() as session:
+        seen = find(parts, session, caller.access, conversationId)
+    return documents.conversation_document(seen.timeline, seen.divisions, seen.external_tag)
+
+
+@family.operation(
+    "POST",
+    "/api/v2/conversations/{conversationId}/disconnect",
+    "post_conversation_disconnect",
+    any_of(DISCONNECT),
+    status=202,
+    returns=str,
+)
+def disconnect(caller: Signed, parts: Parts, conversationId: str) -> Response:
+    """Hangs up on everybody. Of a conversation that is over already it asks nothing."""
+    _hang_up(parts, caller, conversationId)
+    return Response(status_code=202)
+
+
+def _hang_up(parts: Services, caller: Caller, conversation_id: str) -> Seen:
+    with parts.database.reading() as session:
+        seen = find(parts, session, caller.access, conversation_id)
+        if seen.pending is None:
+            may = conversation_store.get(session, caller.access, conversation_id, DISCONNECT) is not None
+        else:
+            may = live.visible(seen.pending, caller.access, DISCONNECT)
+    if not may:
+        raise missing_permissions((DISCONNECT,), every=True)
+    if seen.in_progress and not parts.edge.disconnect(conversation_id, by=caller.subject.id):
+        with parts.database.reading() as session:
+            again = find(parts, session, caller.access, conversation_id)
+        if again.in_progress:
+            raise conflict("The conversation is up, but not on the edge that answers here.")
+        return again
+    return seen
+
+
+def _interval(text: str | None) -> tuple[int | None, int | None]:
+    if not text:
+        return None, None
+    start, slash, end = text.partition("/")
+    try:
+        since, until = parse_date(start), parse_date(end)
+    except (ValueError, OverflowError) as error:
+        raise bad_request(f"interval: {error}", "interval", "invalid.date") from error
+    if not slash or until < since:
+        raise bad_request("interval is start/end.", "interval", "invalid.date")
+    return since, until

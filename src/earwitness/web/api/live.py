@@ -1,0 +1,142 @@
+"""Conversations that the database does not have yet: in progress at the edge, or ended and on their way to the vault.
+
+Who may see them follows the same rules as ``store.visibility``, asked of the time line instead of the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from earwitness.domain.access import Access
+from earwitness.domain.access.condition import All, Any_, Condition
+from earwitness.domain.conversation.events import EventError, parse_lines
+from earwitness.domain.conversation.timeline import Timeline, fold
+from earwitness.store import users
+from earwitness.web.kernel.errors import ApiError
+from earwitness.web.kernel.services import Services
+
+log = structlog.get_logger()
+
+AGENTS = ("user", "agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A conversation that is not in the database yet."""
+
+    timeline: Timeline
+    divisions: frozenset[str]
+
+    @property
+    def ended(self) -> bool:
+        """It is over, and being worked on."""
+        return self.timeline.end is not None
+
+
+def find(parts: Services, session: Session, conversation_id: str) -> Pending | None:
+    """The conversation, from the edge or else from the spool; None: neither knows it.
+
+    :raises ApiError: 503, the edge does not answer and the spool does not know it either.
+    """
+    away: ApiError | None = None
+    timeline = None
+    try:
+        document = parts.edge.conversation(conversation_id)
+        timeline = _timeline(document) if document is not None else None
+    except ApiError as error:
+        away = error
+    if timeline is None:
+        timeline = _from_spool(parts, conversation_id)
+    if timeline is None:
+        if away is not None:
+            raise away
+        return None
+    return Pending(timeline, _divisions(session, timeline))
+
+
+def in_progress(parts: Services, session: Session) -> list[Pending]:
+    """Every conversation that the edge has up, oldest first.
+
+    :raises ApiError: 503, the edge does not answer.
+    """
+    found = [timeline for document in parts.edge.conversations() if (timeline := _timeline(document)) is not None]
+    found.sort(key=lambda timeline: (timeline.start, timeline.conversation_id))
+    return [Pending(timeline, _divisions(session, timeline)) for timeline in found if timeline.end is None]
+
+
+def visible(pending: Pending, access: Access, permission: str) -> bool:
+    """Whether the permission reaches the conversation."""
+    for scope in access.scopes_for(permission):
+        reached = scope.divisions.every or bool(scope.divisions.ids & pending.divisions)
+        if reached and (scope.condition is None or _holds(scope.condition, pending.timeline, access.subject.user_id)):
+            return True
+    return False
+
+
+def took_part(pending: Pending, access: Access) -> bool:
+    """Whether the subject is, or was, on the call."""
+    return access.subject.user_id is not None and access.subject.user_id in _people(pending.timeline)
+
+
+def _holds(condition: Condition, timeline: Timeline, user_id: str | None) -> bool:
+    if isinstance(condition, All):
+        return all(_holds(term, timeline, user_id) for term in condition.terms)
+    if isinstance(condition, Any_):
+        return any(_holds(term, timeline, user_id) for term in condition.terms)
+    people = _people(timeline)
+    wanted = condition.users | ({user_id} if condition.current_user and user_id is not None else set())
+    return bool(wanted & people) or bool(condition.queues & _queues(timeline))
+
+
+def _people(timeline: Timeline) -> set[str]:
+    return {item.user_id for item in timeline.participants if item.user_id is not None and item.purpose in AGENTS}
+
+
+def _queues(timeline: Timeline) -> set[str]:
+    segments = (segment for item in timeline.participants for segment in item.segments)
+    return {segment.queue_id for segment in segments if segment.queue_id is not None}
+
+
+def _divisions(session: Session, timeline: Timeline) -> frozenset[str]:
+    """The divisions that the worker will note: those of its users, else the home division (J11)."""
+    ids = [item.user_id for item in timeline.participants if item.user_id is not None]
+    touched = {user.division_id for user in users.by_ids(session, ids)} if ids else set()
+    if not touched and (home := users.home_division(session)) is not None:
+        touched = {home.id}
+    return frozenset(touched)
+
+
+def _timeline(document: dict[str, Any]) -> Timeline | None:
+    try:
+        events = document.get("events")
+        if isinstance(events, list):
+            return fold(parse_lines(_lines(events)))
+        return Timeline.from_document(document["timeline"])
+    except (EventError, KeyError, TypeError, AttributeError, ValueError) as error:
+        log.error("web.edge_conversation_unreadable", error=str(error))
+        return None
+
+
+def _lines(events: Iterable[Any]) -> Iterable[bytes]:
+    return (json.dumps(event).encode() for event in events)
+
+
+def _from_spool(parts: Services, conversation_id: str) -> Timeline | None:
+    spool = parts.arguments.spool_dir
+    if spool is None or not all(char.isalnum() or char in "-_" for char in conversation_id):
+        return None
+    try:
+        with (spool / conversation_id / "events.jsonl").open("rb") as file:
+            timeline = fold(parse_lines(file))
+    except OSError:
+        return None
+    except EventError as error:
+        log.error("web.spool_unreadable", conversation_id=conversation_id, error=str(error))
+        return None
+    return timeline if timeline.conversation_id == conversation_id else None

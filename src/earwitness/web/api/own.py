@@ -1,0 +1,181 @@
+"""What the contract lacks: why a call is or is not recorded, health, the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from earwitness.domain.recording.why import spans
+from earwitness.store import audit
+from earwitness.web.api import conversations
+from earwitness.web.kernel.callers import Signed
+from earwitness.web.kernel.documents import Document, Moment, parse_date
+from earwitness.web.kernel.errors import bad_request
+from earwitness.web.kernel.operations import PUBLIC, SIGNED_IN, Family, any_of
+from earwitness.web.kernel.paging import Listing, Paging
+from earwitness.web.kernel.services import Parts
+
+family = Family("Earwitness")
+
+
+class Reason(Document):
+    """What one row of the recording rules said."""
+
+    row: str
+    why: str
+
+
+class WhySpan(Document):
+    """A stretch of a call that was captured, or not, and for which reasons."""
+
+    tape_id: str | None = None
+    kind: str
+    start: Moment
+    end: Moment
+    captured: bool
+    reasons: list[Reason]
+
+
+class Why(Document):
+    """Why a conversation was recorded, or not."""
+
+    conversation_id: str
+    in_progress: bool
+    consent: str
+    spans: list[WhySpan]
+
+
+class Health(Document):
+    """Whether the parts answer."""
+
+    status: str
+    database: str
+    edge: str
+
+
+class AuditRow(Document):
+    """Who did what to which object."""
+
+    id: int
+    at: Moment
+    subject_type: str
+    subject_id: str | None = None
+    action: str
+    entity_type: str
+    entity_id: str | None = None
+    conversation_id: str | None = None
+    remote_address: str | None = None
+    result: str
+    detail: dict[str, Any]
+
+
+@family.operation(
+    "GET", "/api/v2/earwitness/conversations/{conversationId}/why", "get_earwitness_why", SIGNED_IN, returns=Why
+)
+def why(caller: Signed, parts: Parts, conversationId: str) -> Why:
+    """Every stretch of every tape of a conversation: captured or not, and the reasons."""
+    with parts.database.reading() as session:
+        seen = conversations.find(parts, session, caller.access, conversationId)
+    found = spans(seen.timeline, parts.clock.now_us())
+    return Why(
+        conversation_id=conversationId,
+        in_progress=seen.in_progress,
+        consent=seen.timeline.consent,
+        spans=[
+            WhySpan(
+                tape_id=span.tape_id,
+                kind=span.kind,
+                start=span.start,
+                end=span.end,
+                captured=span.captured,
+                reasons=[Reason(row=str(item.get("row", "")), why=str(item.get("why", ""))) for item in span.reasons],
+            )
+            for span in found
+        ],
+    )
+
+
+@family.operation(
+    "GET",
+    "/api/v2/earwitness/health",
+    "get_earwitness_health",
+    PUBLIC,
+    returns=Health,
+    also={503: "Something does not answer."},
+)
+def health(parts: Parts, response: Response) -> Health:
+    """Whether database and edge answer; 503 if not."""
+    try:
+        with parts.database.reading() as session:
+            session.execute(text("SELECT 1"))
+        database = "ok"
+    except SQLAlchemyError:
+        database = "away"
+    edge = "ok" if parts.edge.health() is not None else "away"
+    right = database == edge == "ok"
+    response.status_code = 200 if right else 503
+    return Health(status="ok" if right else "degraded", database=database, edge=edge)
+
+
+@family.operation(
+    "GET",
+    "/api/v2/earwitness/audit",
+    "get_earwitness_audit",
+    any_of("audits:audit:view"),
+    returns=Listing[AuditRow],
+)
+def audit_log(
+    caller: Signed,
+    parts: Parts,
+    page: Paging,
+    subject_id: Annotated[str | None, Query(alias="subjectId")] = None,
+    entity_type: Annotated[str | None, Query(alias="entityType")] = None,
+    entity_id: Annotated[str | None, Query(alias="entityId")] = None,
+    conversation_id: Annotated[str | None, Query(alias="conversationId")] = None,
+    action: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Listing[AuditRow]:
+    """The audit log, newest first."""
+    with parts.database.reading() as session:
+        found = audit.listing(
+            session,
+            subject_id=subject_id,
+            entity_type=entity_type,
+            entity_id=entity_id,
+            conversation_id=conversation_id,
+            action=action,
+            since=_date(since, "since"),
+            until=_date(until, "until"),
+            number=page.number,
+            size=page.size,
+        )
+        rows = [
+            AuditRow(
+                id=row.id,
+                at=row.at,
+                subject_type=row.subject_type,
+                subject_id=row.subject_id,
+                action=row.action,
+                entity_type=row.entity_type,
+                entity_id=row.entity_id,
+                conversation_id=row.conversation_id,
+                remote_address=row.remote_address,
+                result=row.result,
+                detail=row.detail,
+            )
+            for row in found.items
+        ]
+        return page.envelope(rows, found.total)
+
+
+def _date(value: str | None, name: str) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_date(value)
+    except (ValueError, OverflowError) as error:
+        raise bad_request(f"{name}: {error}", name, "invalid.date") from error

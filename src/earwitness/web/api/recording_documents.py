@@ -1,0 +1,203 @@
+"""Recordings as the contract's documents."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from earwitness.archive.render.peaks import Peaks
+from earwitness.store.tables import Recording
+from earwitness.web.kernel.documents import Document, Moment, Reference
+
+RESTORATIONS = 10_000
+"""Constant by contract (G13)."""
+PLAYABLE = {"AVAILABLE", "RESTORED"}
+WAVEFORM_POINTS = 400
+FORMATS = ("WAV", "WEBM", "WAV_ULAW", "OGG_VORBIS", "OGG_OPUS", "MP3", "NONE")
+"""``formatId`` (G7)."""
+DEFAULT_FORMAT = "WEBM"
+STEREO = "S"
+"""Channel key of the two-channel file of a dual-channel recording."""
+
+
+class MediaResult(Document):
+    """Where a channel can be fetched, without a bearer token, for a while."""
+
+    media_uri: str
+    waveform_data: list[float]
+
+
+class AnnotationDocument(Document):
+    """A stretch that was not recorded, and why. Milliseconds."""
+
+    id: str
+    type: str
+    location: int
+    duration_ms: int
+    absolute_location: int
+    absolute_duration_ms: int
+    recording_location: int
+    recording_duration_ms: int
+    realtime_location: int
+    reason: str | None = None
+    self_uri: str
+
+
+class RecordingMetadata(Document):
+    """A recording without its media."""
+
+    id: str
+    conversation_id: str
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+    media: str
+    media_subtype: str
+    annotations: list[AnnotationDocument] | None = None
+    file_state: str
+    restore_expiration_time: Moment | None = None
+    archive_date: Moment | None = None
+    archive_medium: str | None = None
+    delete_date: Moment | None = None
+    export_date: Moment | None = None
+    exported_date: Moment | None = None
+    max_allowed_restorations_for_org: int
+    remaining_restorations_allowed_for_org: int
+    session_id: str | None = None
+    self_uri: str
+
+
+class RecordingDocument(Document):
+    """A recording."""
+
+    id: str
+    conversation_id: str
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+    media: str
+    media_subtype: str
+    annotations: list[AnnotationDocument]
+    file_state: str
+    restore_expiration_time: Moment | None = None
+    media_uris: dict[str, MediaResult] | None = None
+    estimated_transcode_time_ms: int
+    actual_transcode_time_ms: int
+    archive_date: Moment | None = None
+    archive_medium: str | None = None
+    delete_date: Moment | None = None
+    export_date: Moment | None = None
+    exported_date: Moment | None = None
+    output_duration_ms: int
+    output_size_in_bytes: int
+    max_allowed_restorations_for_org: int
+    remaining_restorations_allowed_for_org: int
+    session_id: str | None = None
+    users: list[Reference]
+    recording_file_role: str
+    original_recording_start_time: Moment
+    creation_time: Moment
+    associated_conversation_ids: list[str]
+    self_uri: str
+
+
+def uri(row: Recording) -> str:
+    """The address of a recording's document."""
+    return f"/api/v2/conversations/{row.conversation_id}/recordings/{row.id}"
+
+
+def channel_keys(row: Recording) -> tuple[str, ...]:
+    """Keys of ``mediaUris``: ``0`` always; of dual-channel ones ``0`` and ``1`` alone and ``S`` together (G8)."""
+    return ("0", "1", STEREO) if row.channels == 2 else ("0",)
+
+
+def waveform(row: Recording, key: str) -> list[float]:
+    """Amplitudes 0..1 of a channel."""
+    if not row.peaks:
+        return []
+    return Peaks.from_bytes(row.peaks).waveform(WAVEFORM_POINTS, int(key) if key != STEREO else None)
+
+
+def recording_document(row: Recording, users: list[Reference], media_uris: dict[str, str] | None) -> RecordingDocument:
+    """The document of a recording; ``media_uris`` maps channel keys to addresses, None: without media (G7, G10)."""
+    playable = row.file_state in PLAYABLE
+    return RecordingDocument(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        start_time=row.started_at if playable else None,
+        end_time=row.ended_at if playable else None,
+        media="audio",
+        media_subtype=row.media_subtype,
+        annotations=pauses(row),
+        file_state=row.file_state,
+        restore_expiration_time=row.restore_expires_at,
+        media_uris=None
+        if media_uris is None or not playable
+        else {key: MediaResult(media_uri=link, waveform_data=waveform(row, key)) for key, link in media_uris.items()},
+        estimated_transcode_time_ms=0,
+        actual_transcode_time_ms=0,
+        archive_date=row.archive_date,
+        archive_medium=row.archive_medium,
+        delete_date=row.delete_date,
+        export_date=row.export_date,
+        exported_date=row.exported_date,
+        output_duration_ms=row.duration_ms,
+        output_size_in_bytes=row.size,
+        max_allowed_restorations_for_org=RESTORATIONS,
+        remaining_restorations_allowed_for_org=RESTORATIONS,
+        session_id=row.leg_id,
+        users=users,
+        recording_file_role=row.role,
+        original_recording_start_time=row.started_at,
+        creation_time=row.created_at,
+        associated_conversation_ids=[],
+        self_uri=uri(row),
+    )
+
+
+def metadata_document(row: Recording) -> RecordingMetadata:
+    """A recording without media; annotations while it is available, times of screens only (G12)."""
+    return RecordingMetadata(
+        id=row.id,
+        conversation_id=row.conversation_id,
+        media="audio",
+        media_subtype=row.media_subtype,
+        annotations=pauses(row) if row.file_state == "AVAILABLE" else None,
+        file_state=row.file_state,
+        restore_expiration_time=row.restore_expires_at,
+        archive_date=row.archive_date,
+        archive_medium=row.archive_medium,
+        delete_date=row.delete_date,
+        export_date=row.export_date,
+        exported_date=row.exported_date,
+        max_allowed_restorations_for_org=RESTORATIONS,
+        remaining_restorations_allowed_for_org=RESTORATIONS,
+        session_id=row.leg_id,
+        self_uri=f"/api/v2/conversations/{row.conversation_id}/recordingmetadata/{row.id}",
+    )
+
+
+def pauses(row: Recording) -> list[AnnotationDocument]:
+    """Pauses. All of one recording share an id, holds get a fresh one on each request (B11)."""
+    shared = str(uuid.uuid5(uuid.NAMESPACE_URL, f"earwitness:pauses:{row.id}"))
+    found = []
+    for stored in row.annotations:
+        annotation_id = str(uuid.uuid4()) if stored.get("reason") == "Hold" else shared
+        found.append(
+            AnnotationDocument(
+                id=annotation_id,
+                type=str(stored.get("type", "pause")),
+                location=_ms(stored, "location"),
+                duration_ms=_ms(stored, "durationMs"),
+                absolute_location=_ms(stored, "absoluteLocation"),
+                absolute_duration_ms=_ms(stored, "absoluteDurationMs"),
+                recording_location=_ms(stored, "recordingLocation"),
+                recording_duration_ms=_ms(stored, "recordingDurationMs"),
+                realtime_location=_ms(stored, "realtimeLocation"),
+                reason=stored.get("reason"),
+                self_uri=f"{uri(row)}/annotations/{annotation_id}",
+            )
+        )
+    return found
+
+
+def _ms(stored: dict[str, Any], key: str) -> int:
+    return int(stored.get(key) or 0)
