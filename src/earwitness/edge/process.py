@@ -187,7 +187,8 @@ class Edge:
         advertise = self._advertise if arguments.sip_advertised else None
         self.transport = Transport(config, self.switchboard, advertise=advertise, rng=self._rng)
         self.switchboard.connect(self.transport.endpoint, self.engine)
-        await self._reload_quietly()
+        if snapshot is EMPTY:
+            await self._reload_quietly()
         await self.transport.start(arguments.sip_host, arguments.sip_port)
         token = control_token(self._run / "control.token")
         app = make_app(self.switchboard, token, figures=self._figures, reload=self.reload, unix_time=time.time)
@@ -244,8 +245,8 @@ class Edge:
 
     async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(self.arguments.poll_s)
             await self._reload_quietly()
+            await asyncio.sleep(self.arguments.poll_s)
 
     async def _resolve_names(self) -> None:
         """Looks up the trunk servers that are named by host name, now and then, never on the road of a call."""
