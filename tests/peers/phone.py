@@ -180,7 +180,12 @@ class Phone:
             return self._answers[before]
 
     def registered(self, within_s: float = 10.0) -> Self:
-        self.wait("REGISTER_OK", within_s=within_s)
+        """Waits until the registrar has taken it; by its log too, as it may have been before events were listened to."""
+
+        def taken() -> bool:
+            return self.saw("REGISTER_OK") or b" binding" in self.process.log.read_bytes()
+
+        eventually(taken, f"{self.account.username} to be registered", within_s)
         return self
 
     def dial(self, number: str) -> int:
