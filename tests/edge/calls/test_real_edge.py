@@ -278,6 +278,8 @@ def test_sigterm_tells_the_calls(edge: RealEdge, carrier: Carrier, tmp_path: Pat
         edge.registered()
         call = carrier.call(Caller().invite().answered().play(440).hung_up(), edge.sip, "+4930100")
         phone.wait("CALL_ESTABLISHED")
+        call.when("ACK")
+        time.sleep(0.3)
         before = time.monotonic()
         edge.stop()
         assert time.monotonic() - before < 5
