@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -156,3 +158,26 @@ def test_vanished_peer_is_noticed_by_the_session_timer(make_network: Any) -> Non
     assert network.calls.names[-1] == "failed"
     assert network.answers.last("failed").value == "expired"
     clean(network)
+
+
+def test_finished_calls_are_freed_without_the_garbage_collector(make_network: Any) -> None:
+    network = two(make_network)
+    network.answers.on["invite"] = lambda session, _: (session.progress(180), session.accept(ANSWER))
+    network.answers.on["reinvite"] = lambda session, _: session.accept_reinvite(ANSWER)
+    gc.collect()
+    gc.disable()
+    try:
+        session = dial(network)
+        network.run(1)
+        session.reinvite(OFFER)
+        network.run(1)
+        alive = [weakref.ref(session), weakref.ref(network.answers.sessions[0])]
+        session.bye()
+        del session
+        clean(network)
+        for recorder in (network.calls, network.answers):
+            recorder.sessions.clear()
+            recorder.events.clear()
+        assert [reference() for reference in alive] == [None, None]
+    finally:
+        gc.enable()

@@ -613,3 +613,40 @@ def test_caller_behind_nat_is_reached_on_its_flow(wire: Any, req: Any) -> None:
     session.bye()
     assert wire.take()[0].uri == "sip:bob@10.0.0.5:5060"
     assert wire.sent_to == [moved]
+
+
+def test_closed_connection_is_replaced_by_one_to_the_contact(make_wire: Any, req: Any) -> None:
+    wire = make_wire(connected=lambda number: False)
+    via = "SIP/2.0/TCP 192.0.2.99:40001;branch=z9hG4bK-t"
+    wire.put(
+        req("INVITE", body=OFFER, via=via, contact="Contact: <sip:bob@192.0.2.99:5070;transport=tcp>\r\n"), wire.tcp
+    )
+    session = wire.handler.sessions[0]
+    session.accept(ANSWER)
+    wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag), wire.tcp)
+    session.bye()
+    wire.take()
+    assert wire.sent_to[0].remote == ("192.0.2.99", 5070)
+    assert wire.sent_to[0].connection == 0
+
+
+def test_flood_of_one_host_leaves_room_for_others_and_for_calls_that_are_up(make_wire: Any, req: Any) -> None:
+    wire = make_wire(max_transactions_per_host=5)
+    session = confirmed(wire, req)
+    for number in range(10):
+        wire.put(req("OPTIONS", branch=f"z9hG4bK-f{number}", call_id=f"f{number}"))
+    assert wire.endpoint.counters["overload"] == 6
+    assert wire.endpoint.sizes["server_transactions"] == 5
+    other = wire.flow._replace(remote=("192.0.2.77", 5060))
+    assert statuses(wire.put(req("INVITE", branch="z9hG4bK-o", call_id="o", body=OFFER), other)) == [100]
+    assert statuses(wire.put(req("BYE", branch="z9hG4bK-b", cseq=2, to_tag=session.local_tag))) == [200]
+    assert set(wire.settle().values()) <= {0, 1}
+
+
+def test_strangers_cancels_and_dialogs_cost_no_memory(wire: Any, req: Any) -> None:
+    for number in range(20):
+        first = wire.put(req("CANCEL", branch=f"z9hG4bK-{number}"))
+        assert statuses(first) == [481]
+        assert wire.put(req("CANCEL", branch=f"z9hG4bK-{number}"))[0].to_tag == first[0].to_tag
+        wire.put(req("BYE", branch=f"z9hG4bK-b{number}", to_tag="x"))
+    assert set(wire.endpoint.sizes.values()) == {0}

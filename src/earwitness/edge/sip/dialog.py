@@ -11,9 +11,9 @@ those of a peer behind NAT (``pinned``), take the flow on which the dialog lives
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from earwitness.edge.sip.events import Address, Flow
+from earwitness.edge.sip.events import EndpointConfig, Flow
 from earwitness.edge.sip.headers import SipParseError, header_key
 from earwitness.edge.sip.message import Message, Request, Response
 from earwitness.edge.sip.uri import SipUri, format_host, parse_name_addr, parse_uri
@@ -130,7 +130,7 @@ class Dialog:
         method: str,
         branch: str,
         cseq: int,
-        address_for: Callable[[str, Address], Address],
+        config: EndpointConfig,
         headers: Sequence[tuple[str, str]] = (),
         body: bytes = b"",
         content_type: str = "",
@@ -138,7 +138,7 @@ class Dialog:
         contact: bool = False,
     ) -> tuple[Request, Flow]:
         """A request within the dialog and where to send it."""
-        flow = self.next_flow(address_for)
+        flow = self.next_flow(config)
         uri = self.target
         routes = self.route_set
         if routes and not _is_loose(routes[0]):
@@ -165,13 +165,13 @@ class Dialog:
         """``flow`` has changed: find the next hop anew."""
         self._next = None
 
-    def next_flow(self, address_for: Callable[[str, Address], Address]) -> Flow:
+    def next_flow(self, config: EndpointConfig) -> Flow:
         """The next hop of requests in this dialog."""
-        if self._next is None:
-            self._next = self._find_flow(address_for)
+        if self._next is None or (self._next.connection and not config.connected(self._next.connection)):
+            self._next = self._find_flow(config)
         return self._next
 
-    def _find_flow(self, address_for: Callable[[str, Address], Address]) -> Flow:
+    def _find_flow(self, config: EndpointConfig) -> Flow:
         flow = self.flow
         try:
             uri = parse_name_addr(self.route_set[0]).uri if self.route_set else parse_uri(self.target)
@@ -187,8 +187,12 @@ class Dialog:
             return flow
         remote = (host, uri.port or 5060)
         if transport == "tcp" and flow.transport == "tcp" and flow.remote[0] == host:
-            return flow if flow.connection else flow._replace(remote=remote)
-        local = flow.local if transport == flow.transport and host == flow.remote[0] else address_for(transport, remote)
+            return flow if flow.connection and config.connected(flow.connection) else Flow("tcp", flow.local, remote)
+        local = (
+            flow.local
+            if transport == flow.transport and host == flow.remote[0]
+            else config.address_for(transport, remote)
+        )
         return Flow(transport, local, remote)
 
 

@@ -77,6 +77,7 @@ class Endpoint:
         self._outgoing: list[tuple[Flow, bytes]] = []
         self._clients: dict[str, ClientTransaction] = {}
         self._servers: dict[str, ServerTransaction] = {}
+        self._per_host: Counter[str] = Counter()
         self._merges: dict[tuple[str, str, int, str], str] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_flow: dict[Flow, set[ClientTransaction]] = {}
@@ -222,6 +223,7 @@ class Endpoint:
             "client_transactions": len(self._clients),
             "server_transactions": len(self._servers),
             "merge_keys": len(self._merges),
+            "hosts": len(self._per_host),
             "flows": len(self._by_flow),
             "timers": len(self._timers),
         }
@@ -272,7 +274,12 @@ class Endpoint:
 
     def remove_server(self, transaction: ServerTransaction) -> None:
         """It is over."""
-        self._servers.pop(transaction.key, None)
+        if self._servers.pop(transaction.key, None) is None:
+            return
+        host = transaction.source.remote[0]
+        self._per_host[host] -= 1
+        if self._per_host[host] <= 0:
+            del self._per_host[host]
         if transaction.merge_key is not None:
             self._merges.pop(transaction.merge_key, None)
 
@@ -312,11 +319,19 @@ class Endpoint:
             self._receive_ack(request)
         elif request.method == "CANCEL":
             self._receive_cancel(request, source, key)
-        elif len(self._servers) >= self.config.max_transactions:
+        elif self._overloaded(request, source):
             self.counters["overload"] += 1
             self._refuse_statelessly(request, source, 503, None, [("Retry-After", RETRY_AFTER_S)])
         else:
             self._receive_new(request, source, key)
+
+    def _overloaded(self, request: Request, source: Flow) -> bool:
+        """Too many open transactions, in all or of this address; calls that are up may always go on."""
+        full = (
+            len(self._servers) >= self.config.max_transactions
+            or self._per_host[source.remote[0]] >= self.config.max_transactions_per_host
+        )
+        return full and (request.call_id, request.to_tag) not in self._sessions
 
     def _receive_ack(self, request: Request) -> None:
         session = self._sessions.get((request.call_id, request.to_tag))
@@ -327,33 +342,37 @@ class Endpoint:
 
     def _receive_cancel(self, request: Request, source: Flow, key: str) -> None:
         invite = self._servers.get(server_key(request, "INVITE"))
-        transaction = ServerTransaction(self, request, source, key, invite.local_tag if invite else "")
-        self._servers[key] = transaction
         if not isinstance(invite, InviteServerTransaction):
-            transaction.respond(481)
+            self._refuse_statelessly(request, source, 481)
             return
+        transaction = ServerTransaction(self, request, source, key, invite.local_tag)
+        self._add_server(transaction)
         transaction.respond(200)
         if not invite.answered and invite.on_cancel is not None:
             invite.on_cancel(request)
 
+    def _add_server(self, transaction: ServerTransaction) -> None:
+        self._servers[transaction.key] = transaction
+        self._per_host[transaction.source.remote[0]] += 1
+
     def _receive_new(self, request: Request, source: Flow, key: str) -> None:
-        kind = InviteServerTransaction if request.method == "INVITE" else ServerTransaction
-        transaction = kind(self, request, source, key)
-        self._servers[key] = transaction
-        local_tag = request.to_tag
-        if local_tag:
-            session = self._sessions.get((request.call_id, local_tag))
+        session: Session | None = None
+        merge: tuple[str, str, int, str] | None = None
+        if request.to_tag:
+            session = self._sessions.get((request.call_id, request.to_tag))
             if session is None:
-                transaction.respond(481)
+                self._refuse_statelessly(request, source, 481)
                 return
         else:
-            session = None
             merge = (request.call_id, request.from_tag, request.cseq[0], request.method)
             if merge in self._merges:
-                transaction.respond(482)
+                self._refuse_statelessly(request, source, 482)
                 return
-            transaction.merge_key = merge
             self._merges[merge] = key
+        kind = InviteServerTransaction if request.method == "INVITE" else ServerTransaction
+        transaction = kind(self, request, source, key)
+        transaction.merge_key = merge
+        self._add_server(transaction)
         refused = refusal(request, self.config, in_dialog=session is not None)
         if refused is not None:
             transaction.respond(refused.status, refused.reason, refused.headers)
@@ -392,7 +411,7 @@ class Endpoint:
         request: Request,
         source: Flow,
         status: int,
-        reason: str | None,
+        reason: str | None = None,
         headers: list[tuple[str, str]] | None = None,
     ) -> None:
         """Answer without remembering.

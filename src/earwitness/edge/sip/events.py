@@ -94,12 +94,18 @@ def _same_host(transport: str, remote: Address) -> Address:
     return ("127.0.0.1", 5060)
 
 
+def _always(connection: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
     """What an endpoint says of itself, and its limits."""
 
     address_for: Callable[[str, Address], Address] = _same_host
     """``(transport, remote) -> our address`` towards that peer, for Via and Contact."""
+    connected: Callable[[int], bool] = _always
+    """Whether the TCP connection of that number is still open."""
     timers: Timers = field(default_factory=Timers)
     user_agent: str = "Earwitness"
     allow: tuple[str, ...] = (
@@ -125,7 +131,9 @@ class EndpointConfig:
     session_expires: int = 0
     """Session interval asked for in our own INVITEs, seconds; 0: only what the peer asks for."""
     max_transactions: int = 60_000
-    """Beyond these, new requests are answered 503."""
+    """Beyond these, requests outside a dialog are answered 503."""
+    max_transactions_per_host: int = 20_000
+    """The same, for the requests of one address."""
     max_sessions: int = 10_000
 
 

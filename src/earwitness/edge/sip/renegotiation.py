@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from earwitness.edge.sip.dialog import Dialog
 from earwitness.edge.sip.events import Failure, HeaderList
@@ -47,7 +48,7 @@ class Renegotiation:
     """Belongs to one session."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self._weak_session = ref(session)
         self._core = session.core
         self._out: _Ours | None = None
         self._queued: _Ours | None = None
@@ -57,6 +58,13 @@ class Renegotiation:
         self._repeater: AnswerRepeater | None = None
         self._unacked: tuple[InviteClientTransaction, Response, Exchange] | None = None
         self._peer_updates = False
+
+    @property
+    def _session(self) -> Session:
+        session = self._weak_session()
+        if session is None:
+            raise RuntimeError("the session is gone")
+        return session
 
     @property
     def owes_ack(self) -> bool:
@@ -111,7 +119,7 @@ class Renegotiation:
             self._on_answer(ours, transaction, response)
 
         def failed(cause: Failure) -> None:
-            self._out = None
+            self._out = ours.exchange = None
             session.failed(cause)
 
         ours.exchange = session.exchange(
@@ -127,10 +135,10 @@ class Renegotiation:
             return
         if self._out is ours:
             self._out = None
+        exchange, ours.exchange = ours.exchange, None
         if not session.alive:
-            if isinstance(transaction, InviteClientTransaction) and status < 300 and ours.exchange:
-                self._unacked = (transaction, response, ours.exchange)
-                self.ack(b"", "")
+            if isinstance(transaction, InviteClientTransaction) and status < 300 and exchange is not None:
+                self.hold_ack(transaction, response, exchange, False)
             return
         if status == 491:
             self._out = ours
@@ -143,20 +151,22 @@ class Renegotiation:
             self._start(ours)
             return
         if status < 300:
-            self._accepted(ours, transaction, response)
+            self._accepted(ours, transaction, response, exchange)
         if session.owner is not None and not ours.silent:
             self._core.guard(session.owner.on_reinvite_result, session, response)
         if status in (408, 481):
             session.failed(Failure.GONE if status == 481 else Failure.TIMEOUT)
 
-    def _accepted(self, ours: _Ours, transaction: ClientTransaction, response: Response) -> None:
+    def _accepted(
+        self, ours: _Ours, transaction: ClientTransaction, response: Response, exchange: Exchange | None
+    ) -> None:
         session = self._session
         if session.dialog is not None:
             session.dialog.refresh_target(response)
         self.learn(response)
         session.timer.accepted(response)
-        if isinstance(transaction, InviteClientTransaction) and ours.exchange is not None:
-            self.hold_ack(transaction, response, ours.exchange, ours.defer_ack)
+        if isinstance(transaction, InviteClientTransaction) and exchange is not None:
+            self.hold_ack(transaction, response, exchange, ours.defer_ack)
 
     def hold_ack(
         self, transaction: InviteClientTransaction, response: Response, exchange: Exchange, defer: bool
@@ -309,7 +319,7 @@ def send_ack(
         "ACK",
         MAGIC + core.token(),
         transaction.request.cseq[0],
-        core.config.address_for,
+        core.config,
         exchange.credentials,
         body,
         content_type,

@@ -52,7 +52,7 @@ class Session:
         """Unique among the sessions of this endpoint."""
         self.state = SessionState.EARLY
         self.owner: SessionHandler | None = None
-        """Who gets the events; a slot for the user of the stack."""
+        """Who gets the events; a slot for the user of the stack. None again when the session has ended."""
         self.flow = flow
         """The way the initial INVITE took."""
         self.request: Request | None = None
@@ -138,6 +138,7 @@ class Session:
         if self.state is not SessionState.CONFIRMED or self.dialog is None:
             return False
         self.close()
+        self.dismiss()
         self._bye_headers = headers
         if not self._must_wait():
             self.send_bye()
@@ -170,9 +171,8 @@ class Session:
             chosen.local_seq += 1
             branch = MAGIC + self.core.token()
             every = [*headers, *credentials, ("User-Agent", self.core.config.user_agent)]
-            address_for = self.core.config.address_for
             return chosen.request(
-                method, branch, chosen.local_seq, address_for, every, body, content_type, contact=contact
+                method, branch, chosen.local_seq, self.core.config, every, body, content_type, contact=contact
             )
 
         return Exchange(self.core, make, self.authenticate, on_response, on_failure).start()
@@ -237,6 +237,11 @@ class Session:
         self.close()
         self.leave()
 
+    def dismiss(self) -> SessionHandler | None:
+        """The owner, who is let go of: nothing more will be told, and a finished call is freed at once."""
+        owner, self.owner = self.owner, None
+        return owner
+
     def leave(self) -> None:
         """Out of the endpoint's table; our 2xx is repeated no more."""
         self.renegotiation.stop_repeating()
@@ -252,8 +257,8 @@ class Session:
             self.send_bye()
         else:
             self.leave()
-        if self.owner is not None:
-            self.core.guard(self.owner.on_failed, self, cause)
+        if (owner := self.dismiss()) is not None:
+            self.core.guard(owner.on_failed, self, cause)
 
     def send_bye(self, dialog: Dialog | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
         """BYE, and leave the table when it is answered."""
@@ -293,11 +298,11 @@ class Session:
         early = self.state is SessionState.EARLY
         self.on_peer_left()
         self.end()
-        if self.owner is not None:
+        if (owner := self.dismiss()) is not None:
             if early and self.role == "uas":
-                self.core.guard(self.owner.on_cancelled, self, request)
+                self.core.guard(owner.on_cancelled, self, request)
             else:
-                self.core.guard(self.owner.on_bye, self, request)
+                self.core.guard(owner.on_bye, self, request)
 
     def on_peer_left(self) -> None:
         """A BYE came: settle what is open."""

@@ -8,6 +8,7 @@ end hangs up when no refresh came until shortly before it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakMethod
 
 from earwitness.edge.sip.headers import SipParseError, parse_number, parse_params
 from earwitness.edge.sip.message import Message, Request, Response
@@ -30,12 +31,12 @@ def interval_of(message: Message, key: str = "session-expires") -> tuple[int, st
 
 
 class SessionTimer:
-    """The timer of one session. ``refresh`` and ``expire`` are called when due."""
+    """The timer of one session. Its methods ``refresh`` and ``expire`` are called when due; they are held weakly."""
 
     def __init__(self, core: Core, refresh: Callable[[], None], expire: Callable[[], None]) -> None:
         self._core = core
-        self._refresh = refresh
-        self._expire = expire
+        self._refresh = WeakMethod(refresh)
+        self._expire = WeakMethod(expire)
         self._timer: Timer | None = None
         self.interval = 0
         """Seconds; 0: this session has no timer."""
@@ -85,12 +86,17 @@ class SessionTimer:
         if we_refresh:
             self._timer = self._core.after(seconds / 2, self._refresh_now)
         else:
-            self._timer = self._core.after(seconds - min(32.0, seconds / 3), self._expire)
+            self._timer = self._core.after(seconds - min(32.0, seconds / 3), self._expire_now)
 
     def _refresh_now(self) -> None:
         remaining = self.interval / 2
-        self._timer = self._core.after(remaining - min(32.0, remaining / 3), self._expire)
-        self._refresh()
+        self._timer = self._core.after(remaining - min(32.0, remaining / 3), self._expire_now)
+        if (refresh := self._refresh()) is not None:
+            refresh()
+
+    def _expire_now(self) -> None:
+        if (expire := self._expire()) is not None:
+            expire()
 
     def _cancel(self) -> None:
         if self._timer is not None:

@@ -7,6 +7,8 @@ that crosses our CANCEL. Reliable 1xx are PRACKed in RSeq order.
 
 from __future__ import annotations
 
+from weakref import ref
+
 from earwitness.edge.sip.dialog import Dialog
 from earwitness.edge.sip.events import Authenticate, Failure, Flow, HeaderList, Target
 from earwitness.edge.sip.exchange import Exchange
@@ -55,11 +57,22 @@ class UacSession(Session):
         transport = "" if target.flow.transport == "udp" else f";transport={target.flow.transport}"
         user = f"{target.contact_user}@" if target.contact_user else ""
         self.contact = f"<sip:{user}{format_host(local[0])}:{local[1]}{transport}>"
-        self._exchange = Exchange(core, self._make, authenticate, self._on_response, self._on_failure)
+        self._weak_exchange: ref[Exchange] | None = None
+        """The INVITE's transaction holds the exchange, which holds this session for late 2xx."""
 
     def start(self) -> None:
         """Send the INVITE."""
-        self._exchange.start()
+        exchange = Exchange(self.core, self._make, self.authenticate, self._on_response, self._on_failure)
+        self._weak_exchange = ref(exchange)
+        exchange.start()
+
+    @property
+    def _exchange(self) -> Exchange | None:
+        return self._weak_exchange() if self._weak_exchange is not None else None
+
+    def _cancel_invite(self, headers: HeaderList) -> None:
+        if (exchange := self._exchange) is not None:
+            exchange.cancel(list(headers))
 
     def cancel(self, headers: HeaderList = ()) -> bool:
         """Give up before the answer.
@@ -69,7 +82,7 @@ class UacSession(Session):
         if self.state is not SessionState.EARLY or self._cancelled:
             return False
         self._cancelled = True
-        self._exchange.cancel(list(headers))
+        self._cancel_invite(headers)
         return True
 
     def hang_up(self, headers: HeaderList = ()) -> bool:
@@ -85,11 +98,11 @@ class UacSession(Session):
     def on_peer_left(self) -> None:
         if self.state is SessionState.EARLY:
             self._cancelled = True
-            self._exchange.cancel([])
+            self._cancel_invite(())
 
     def close(self) -> None:
         super().close()
-        self._exchange.cancel([])
+        self._cancel_invite(())
 
     def _make(self, credentials: list[tuple[str, str]]) -> tuple[Request, Flow]:
         target = self.target
@@ -120,21 +133,22 @@ class UacSession(Session):
 
     def _on_response(self, transaction: ClientTransaction, response: Response) -> None:
         status = response.status
-        if not isinstance(transaction, InviteClientTransaction):
+        exchange = self._exchange
+        if not isinstance(transaction, InviteClientTransaction) or exchange is None:
             return
         if 200 <= status < 300:
-            self._on_2xx(transaction, response)
+            self._on_2xx(transaction, response, exchange)
         elif self.state is not SessionState.EARLY:
             return
         elif status < 200:
             if status > 100:
                 self._on_1xx(transaction, response)
         elif status == 422 and self._raise_interval(response):
-            self._exchange.start()
+            exchange.start()
         else:
             self.end()
-            if self.owner is not None:
-                self.core.guard(self.owner.on_rejected, self, response)
+            if (owner := self.dismiss()) is not None:
+                self.core.guard(owner.on_rejected, self, response)
 
     def _on_failure(self, cause: Failure) -> None:
         self.failed(Failure.CANCELLED if self._cancelled else cause)
@@ -172,18 +186,18 @@ class UacSession(Session):
         self.exchange("PRACK", headers, b"", "", _ignore, _ignore_failure, dialog=dialog)
         return True
 
-    def _on_2xx(self, transaction: InviteClientTransaction, response: Response) -> None:
+    def _on_2xx(self, transaction: InviteClientTransaction, response: Response, exchange: Exchange) -> None:
         sent = transaction.acks.get(response.to_tag)
         if sent is not None:
             self.core.send(*sent)
             return
         if self.state is SessionState.EARLY and not self._cancelled:
-            self._confirm(transaction, response)
+            self._confirm(transaction, response, exchange)
             return
         if self.dialog is not None and self.dialog.confirmed and self.dialog.remote_tag == response.to_tag:
             return  # the winner, whose ACK the owner has still to give
         dialog = self._dialog_for(transaction, response)
-        send_ack(self, dialog, transaction, response, self._exchange)
+        send_ack(self, dialog, transaction, response, exchange)
         if self.state is SessionState.EARLY:
             self.dialog = dialog
             dialog.confirmed = True
@@ -192,7 +206,7 @@ class UacSession(Session):
         else:
             self.send_bye(dialog)
 
-    def _confirm(self, transaction: InviteClientTransaction, response: Response) -> None:
+    def _confirm(self, transaction: InviteClientTransaction, response: Response, exchange: Exchange) -> None:
         dialog = self._dialog_for(transaction, response)
         dialog.confirmed = True
         self.dialog = dialog
@@ -201,7 +215,7 @@ class UacSession(Session):
         self._rseqs.clear()
         self.renegotiation.learn(response)
         self.timer.accepted(response)
-        self.renegotiation.hold_ack(transaction, response, self._exchange, self._defer_ack)
+        self.renegotiation.hold_ack(transaction, response, exchange, self._defer_ack)
         if self.owner is not None:
             self.core.guard(self.owner.on_accepted, self, response)
 

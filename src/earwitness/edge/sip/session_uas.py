@@ -84,6 +84,7 @@ class UasSession(Session):
         self._stop_reliable()
         sent = self.transaction.respond(status, reason, headers)
         self.end()
+        self.dismiss()
         return sent
 
     def hang_up(self, headers: HeaderList = ()) -> bool:
@@ -178,5 +179,5 @@ class UasSession(Session):
             return
         self.transaction.respond(487)
         self.end()
-        if self.owner is not None:
-            self.core.guard(self.owner.on_cancelled, self, request)
+        if (owner := self.dismiss()) is not None:
+            self.core.guard(owner.on_cancelled, self, request)

@@ -29,6 +29,19 @@ class ClientUser(Protocol):
         """No final response will come. The transaction is over."""
 
 
+class _Nobody:
+    """The user of a CANCEL, whose own answer tells nothing, and of transactions that are over."""
+
+    def on_response(self, transaction: ClientTransaction, response: Response) -> None:
+        pass
+
+    def on_failure(self, transaction: ClientTransaction, cause: Failure) -> None:
+        pass
+
+
+NOBODY = _Nobody()
+
+
 class ClientTransaction:
     """A non-INVITE client transaction, and the base of the INVITE one. ``start`` sends the request."""
 
@@ -69,20 +82,25 @@ class ClientTransaction:
             if self.flow.transport == "udp":
                 self._give_up = self._core.after(self._core.config.timers.t4, self.terminate)
             else:
+                user = self._user
                 self.terminate()
+                user.on_response(self, response)
+                return
         self._user.on_response(self, response)
 
     def fail(self, cause: Failure) -> None:
         """No answer is to be expected any more (timeout, lost connection)."""
         if self.state in (State.CALLING, State.PROCEEDING):
+            user = self._user
             self.terminate()
-            self._user.on_failure(self, cause)
+            user.on_failure(self, cause)
 
     def terminate(self) -> None:
         """Forget it; late responses will match nothing."""
         if self.state is not State.TERMINATED:
             self.state = State.TERMINATED
             self._stop_timers()
+            self._user = NOBODY
             self._core.remove_client(self)
 
     def _stop_timers(self) -> None:
@@ -117,6 +135,7 @@ class InviteClientTransaction(ClientTransaction):
 
     def receive(self, response: Response) -> None:
         status = response.status
+        user = self._user
         if self.state in (State.CALLING, State.PROCEEDING):
             if status < 200:
                 self._on_provisional(status)
@@ -126,10 +145,10 @@ class InviteClientTransaction(ClientTransaction):
                 self._give_up = self._core.after(self._core.config.timers.patience, self.terminate)
             else:
                 self._on_rejection(response)
-            self._user.on_response(self, response)
+            user.on_response(self, response)
         elif self.state is State.ACCEPTED:
             if 200 <= status < 300:
-                self._user.on_response(self, response)
+                user.on_response(self, response)
         elif self.state is State.COMPLETED and status >= 300:
             self._core.send(self.flow, self._ack)
 
@@ -164,7 +183,7 @@ class InviteClientTransaction(ClientTransaction):
         fields.insert(0, next(f for f in self.request.fields if f[0] == "via"))
         fields.append(("cseq", "CSeq", f"{self.request.cseq[0]} CANCEL"))
         fields += [(header_key(name), name, value) for name, value in self._cancel_headers or []]
-        ClientTransaction(self._core, Request("CANCEL", self.request.uri, fields), self.flow, _Nobody()).start()
+        ClientTransaction(self._core, Request("CANCEL", self.request.uri, fields), self.flow, NOBODY).start()
 
     def _on_rejection(self, response: Response) -> None:
         self._stop_timers()
@@ -187,13 +206,3 @@ class InviteClientTransaction(ClientTransaction):
         self._core.send(self.flow, self._data)
         self._interval *= 2
         self._repeat = self._core.after(self._interval, self._on_repeat)
-
-
-class _Nobody:
-    """The user of a CANCEL, whose own answer tells nothing."""
-
-    def on_response(self, transaction: ClientTransaction, response: Response) -> None:
-        pass
-
-    def on_failure(self, transaction: ClientTransaction, cause: Failure) -> None:
-        pass

@@ -30,6 +30,8 @@ MAX_QUEUE = 512 * 1024
 """Bytes that a slow TCP peer may leave unread before its connection is closed."""
 CONNECT_TIMEOUT_S = 5.0
 IDLE_TIMEOUT_S = 3600.0
+SILENT_TIMEOUT_S = 30.0
+"""A connection that was accepted and has not brought one whole message by then is closed."""
 
 
 class Transport:
@@ -49,7 +51,7 @@ class Transport:
         self.loop = asyncio.get_running_loop()
         self._advertise = advertise or self._route_to
         self.endpoint = Endpoint(
-            _with_address(config, self.local_address),
+            replace(config, address_for=self.local_address, connected=self.connected),
             handler,
             clock=self.loop.time,
             rng=rng or random.SystemRandom(),
@@ -93,7 +95,7 @@ class Transport:
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections.values()):
-            connection.close()
+            connection.finish()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -114,6 +116,10 @@ class Transport:
     def local_address(self, transport: str, remote: Address) -> Address:
         """Our address towards that peer."""
         return self._advertise(transport, remote)
+
+    def connected(self, number: int) -> bool:
+        """That TCP connection is open."""
+        return number in self._connections
 
     # Receiving.
 
@@ -301,6 +307,7 @@ class _Connection(asyncio.Protocol):
         self._registered = False
         self._idle: asyncio.TimerHandle | None = None
         self._last = 0.0
+        self._useful = not accepted
         self.flow = Flow("tcp", ("", 0), ("", 0))
         self.used: set[Flow] = set()
         """The flows over which something was sent here."""
@@ -316,7 +323,8 @@ class _Connection(asyncio.Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        self._last = self._owner.loop.time()
+        if self._useful:
+            self._last = self._owner.loop.time()
         try:
             frames = self._framer.feed(data)
         except SipParseError as error:
@@ -327,6 +335,7 @@ class _Connection(asyncio.Protocol):
             if frame == PONG:
                 self._write(PONG)
             else:
+                self._useful = True
                 self._owner.on_frame(frame, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -342,6 +351,11 @@ class _Connection(asyncio.Protocol):
         if len(self.used) < 256:
             self.used.add(flow)
         self._write(data)
+
+    def finish(self) -> None:
+        """Close when what was written has been sent."""
+        if self._transport is not None:
+            self._transport.close()
 
     def close(self) -> None:
         """Close at once."""
@@ -359,12 +373,8 @@ class _Connection(asyncio.Protocol):
     def _watch(self) -> None:
         """Close the connection when nothing has arrived for the idle time."""
         loop = self._owner.loop
-        due = self._last + IDLE_TIMEOUT_S
+        due = self._last + (IDLE_TIMEOUT_S if self._useful else SILENT_TIMEOUT_S)
         if due <= loop.time():
             self.close()
         else:
             self._idle = loop.call_at(due, self._watch)
-
-
-def _with_address(config: EndpointConfig, address_for: Callable[[str, Address], Address]) -> EndpointConfig:
-    return replace(config, address_for=address_for)
