@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import soxr
@@ -312,7 +313,7 @@ class Channel:
             & (np.diff(runs.codec) == 0)
         )
         cuts = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(runs.start)]
-        for begin, end in zip(cuts[:-1], cuts[1:], strict=True):
+        for begin, end in pairwise(cuts):
             samples = self._decode(runs, begin, end, int(span[begin:end].sum()))
             self._lay(line, samples, int(runs.start[begin]), boundary)
             self._note_codec(self._codecs[int(runs.codec[begin])].name)
@@ -347,12 +348,12 @@ class Channel:
             key = (int(runs.source[begin]), int(runs.codec[begin]))
             if key not in self._decoders:
                 self._decoders[key] = codecs.decoder(codec)
-            memory = memoryview(runs.buffer)
-            payloads = [bytes(memory[a : a + s]) for a, s in zip(at.tolist(), size.tolist(), strict=True)]
+            buffer = runs.buffer
+            payloads = [buffer[a : a + s].tobytes() for a, s in zip(at.tolist(), size.tolist(), strict=True)]
             samples = self._decoders[key].decode(payloads)
         rate = codecs.audio_rate(codec)
         if rate != self.rate and len(samples):
-            samples = np.asarray(soxr.resample(samples, rate, self.rate, "MQ"), dtype=np.int16)
+            samples = _resample(samples, rate, self.rate)
         if len(samples) < expected:
             samples = np.concatenate([samples, np.zeros(expected - len(samples), dtype=np.int16)])
         return samples[:expected]
@@ -455,6 +456,12 @@ def _gather(buffer: NDArray[np.uint8], at: I64, size: I64) -> NDArray[np.uint8]:
         return view.reshape(-1)
     ends = np.cumsum(size)
     return buffer[np.repeat(at - (ends - size), size) + np.arange(int(ends[-1]))]
+
+
+def _resample(samples: I16, rate: int, wanted: int) -> I16:
+    """By way of floats, because soxr dithers 16 bit output with the time of day as its seed."""
+    exact = soxr.resample(samples.astype(np.float32), rate, wanted, "MQ")
+    return np.asarray(np.clip(np.round(exact), -32768, 32767), dtype=np.int16)
 
 
 def _merge(parts: list[_Pending]) -> _Pending | None:

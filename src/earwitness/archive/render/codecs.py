@@ -165,4 +165,4 @@ def _mono(frame: av.AudioFrame) -> I16:
     first = data[0]
     if first.dtype == np.int16:
         return np.asarray(first, dtype=np.int16)
-    return np.clip(np.round(first * 32768.0), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.round(first * 32768.0), -32768, 32767), dtype=np.int16)

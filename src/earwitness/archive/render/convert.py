@@ -119,10 +119,11 @@ def convert(
         between.seek(0)
         _remux(between, out)
         return FORMATS[target]
-    sink = _sink(target, out, master.rate, 1 if whole is False else master.channels, master.length)
+    first = None if whole else channel
+    sink = _sink(target, out, master.rate, master.channels if first is None else 1, master.length)
     done = 0
     for block in master.blocks:
-        sink.samples(block if whole else block[:, channel : channel + 1])  # type: ignore[operator]
+        sink.samples(block if first is None else block[:, first : first + 1])
         done += len(block)
         if progress is not None and master.length:
             progress(done / master.length)
@@ -149,18 +150,25 @@ def _sink(target: str, out: BinaryIO, rate: int, channels: int, length: int) -> 
         return wav.Wav(out.write, rate, channels, length=length, tag=wav.MU_LAW)
     if target == "OGG_OPUS":
         return ogg.OggOpus(
-            out.write, rate, channels, serial=length & 0xFFFFFFFF, bitrate=bitrate(rate, channels), complexity=COMPLEXITY
+            out.write,
+            rate,
+            channels,
+            serial=length & 0xFFFFFFFF,
+            bitrate=bitrate(rate, channels),
+            complexity=COMPLEXITY,
         )
     return _PyavSink(target, out, rate, channels)
+
+
+_PYAV = {"MP3": ("mp3", "libmp3lame"), "FLAC": ("flac", "flac"), "OGG_VORBIS": ("ogg", "vorbis")}
+"""Container and codec."""
 
 
 class _PyavSink:
     """Formats that PyAV writes."""
 
-    _CODECS = {"MP3": ("mp3", "libmp3lame"), "FLAC": ("flac", "flac"), "OGG_VORBIS": ("ogg", "vorbis")}
-
     def __init__(self, target: str, out: BinaryIO, rate: int, channels: int) -> None:
-        container_format, codec = self._CODECS[target]
+        container_format, codec = _PYAV[target]
         self.media_type, self.extension = FORMATS[target].media_type, FORMATS[target].extension
         self.rate = rate
         self._doubled = target == "OGG_VORBIS" and channels == 1
@@ -175,7 +183,7 @@ class _PyavSink:
             stream.bit_rate = channels * (24000 if rate <= 8000 else 32000 if rate <= 24000 else 64000)
         self._stream, self._at = stream, 0
         self._format = {"MP3": "s16p", "FLAC": "s16", "OGG_VORBIS": "fltp"}[target]
-        stream.format = self._format  # type: ignore[assignment]
+        stream.format = self._format
 
     def samples(self, block: I16) -> None:
         """Takes samples (n, channels)."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +116,7 @@ def place(
     start_us, segment = np.empty(n), np.empty(n, dtype=np.int64)
     deviation = np.empty(n)
     taken, tracked = n, []
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in pairwise(bounds):
         least = float(transit[begin:end].min())
         if source.offset is not None:
             ahead = least - source.offset

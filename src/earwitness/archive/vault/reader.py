@@ -67,12 +67,11 @@ class SealedItem:
 
         :raises IntegrityError: it differs.
         """
-        whole, chunk = hashlib.sha256(), 0
-        for plain in self.stream():
+        whole = hashlib.sha256()
+        for chunk, plain in enumerate(self.stream()):
             whole.update(plain)
             if hashlib.sha256(plain).hexdigest() != self.manifest.chunks[chunk].plain:
                 raise IntegrityError(f"chunk {chunk} of {self.manifest.object} is not that of the manifest")
-            chunk += 1
         if whole.hexdigest() != self.manifest.sha256:
             raise IntegrityError(f"{self.manifest.object} is not that of the manifest")
 

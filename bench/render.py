@@ -1,0 +1,179 @@
+"""Rendering against the ffmpeg command: CPU seconds (user + system) for an hour of dual-channel 8 kHz call.
+
+``python bench/render.py [--minutes 10] [--pairs 5]``. Two voices (espeak-ng) take turns and sometimes overlap, above a noise
+floor. Ours starts from the packets on tape: reading, placing, decoding, peaks, quality sheet, encoding, sealing not included.
+ffmpeg starts from a finished stereo WAV of the same samples. Both write Ogg Opus at 8 kHz, 24 kbit/s, VBR,
+``application=voip``, with the complexity that masters have; ffmpeg once with its own packets of 20 ms, once with our 60 ms. Runs alternate; figures are medians. Exit code 1 when the ratio is above ``--limit``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import espeakng_loader
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from earwitness.archive.render.plan import plan_folder
+from earwitness.archive.render.renderer import COMPLEXITY, render_to_file
+from earwitness.archive.render.wav import MU_LAW, encode, header
+from earwitness.media.tape.format import encode_header, encode_record
+
+I16 = NDArray[np.int16]
+RATE = 8000
+START_US = 1_795_353_600_000_000
+AGENT = (
+    "Good morning, you have reached the claims department, my name is Ann. How may I help you today?",
+    "Could you tell me the number of your policy, please? It stands in the upper right corner of the letter.",
+    "Thank you. I see that the report came in on the third of March, and that it was answered a week later.",
+)
+CALLER = (
+    "Hello, I would like to ask about my claim. I have been waiting for an answer for more than four weeks now.",
+    "Yes, it is four seven one one, stroke, eight one five. The name is Miller, with two l.",
+    "That answer never arrived here. Would you be so kind as to send it once more, by mail this time?",
+)
+
+
+def speak(lines: tuple[str, ...], voice: bytes) -> list[I16]:
+    """Each line as samples at 8 kHz."""
+    lib = ctypes.CDLL(espeakng_loader.get_library_path())
+    parts: list[I16] = []
+    callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+    def take(samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int) -> int:
+        if count > 0 and samples:
+            parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0
+
+    callback = callback_type(take)
+    rate = lib.espeak_Initialize(2, 0, espeakng_loader.get_data_path().encode(), 0)
+    lib.espeak_SetSynthCallback(callback)
+    lib.espeak_SetVoiceByName(voice)
+    spoken = []
+    for line in lines:
+        parts.clear()
+        text = line.encode()
+        lib.espeak_Synth(text, len(text) + 1, 0, 0, 0, 1, None, None)
+        lib.espeak_Synchronize()
+        spoken.append(np.asarray(soxr.resample(np.concatenate(parts), rate, RATE), dtype=np.int16))
+    return spoken
+
+
+def conversation(minutes: float) -> I16:
+    """Samples (n, 2) of a call."""
+    length = round(minutes * 60 * RATE)
+    rng = np.random.default_rng(7)
+    call = rng.normal(0, 12, (length, 2))
+    turns = [line for pair in zip(speak(CALLER, b"en-gb"), speak(AGENT, b"en-us"), strict=True) for line in pair]
+    at, turn = 0, 0
+    while at < length:
+        line = turns[turn % len(turns)][: length - at]
+        call[at : at + len(line), turn % 2] += line
+        at += len(line) + int(rng.integers(-RATE // 2, RATE))
+        turn += 1
+    return np.clip(call, -32768, 32767).astype(np.int16)
+
+
+def write_spool(folder: Path, call: I16) -> None:
+    """The call as events and tapes."""
+    end = START_US + len(call) * 1_000_000 // RATE
+    events = [
+        (START_US, "leg.media", {"leg_id": "leg", "payload_types": {"0": ["PCMU", 8000, 1]}}),
+        (
+            START_US,
+            "tape.opened",
+            {
+                "tape_id": "tape",
+                "opening": 0,
+                "leg_id": "leg",
+                "kind": "trunk",
+                "dual_channel": True,
+                "audio_format": "audio/opus",
+            },
+        ),
+        (end, "tape.closed", {"tape_id": "tape", "opening": 0, "reasons": []}),
+        (end, "conversation.ended", {"cause": "hangup"}),
+    ]
+    folder.joinpath("events.jsonl").write_text(
+        "".join(json.dumps({"seq": n, "at": at, "type": t, "data": d}) + "\n" for n, (at, t, d) in enumerate(events))
+    )
+    jitter = np.random.default_rng(8)
+    for channel in (0, 1):
+        coded = encode(call[:, channel : channel + 1], MU_LAW)
+        records = [encode_header(START_US, "127.0.0.1", 5004)]
+        for number, at in enumerate(range(0, len(coded), 160)):
+            head = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, 7 + channel)
+            records.append(encode_record(head + coded[at : at + 160], 20 * (number + 1) + int(jitter.integers(0, 5))))
+        folder.joinpath(f"tape.0.{channel}.rtpdump").write_bytes(b"".join(records))
+
+
+def cpu(who: int) -> float:
+    """User + system seconds."""
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(who: int, work: Callable[[], object]) -> float:
+    """CPU seconds of a piece of work."""
+    before = cpu(who)
+    work()
+    return cpu(who) - before
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=0.6)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        call = conversation(options.minutes)
+        write_spool(folder, call)
+        wave = folder / "call.wav"
+        wave.write_bytes(header(1, RATE, 2, len(call)) + call.tobytes())
+
+        def ours() -> None:
+            render_to_file(plan_folder(folder)[0], folder / "ours.opus")
+
+        def ffmpeg(frame_ms: int) -> None:
+            command = ["ffmpeg", "-v", "error", "-y", "-i", str(wave), "-c:a", "libopus", "-b:a", "24k"]
+            command += ["-compression_level", str(COMPLEXITY), "-application", "voip", "-frame_duration", str(frame_ms)]
+            subprocess.run([*command, str(folder / f"ffmpeg{frame_ms}.opus")], check=True)
+
+        ours()
+        runs: dict[str, list[float]] = {"earwitness": [], "ffmpeg": [], "ffmpeg, 60 ms frames": []}
+        for _ in range(options.pairs):
+            runs["earwitness"].append(measure(resource.RUSAGE_SELF, ours))
+            runs["ffmpeg"].append(measure(resource.RUSAGE_CHILDREN, lambda: ffmpeg(20)))
+            runs["ffmpeg, 60 ms frames"].append(measure(resource.RUSAGE_CHILDREN, lambda: ffmpeg(60)))
+        scale = 60 / options.minutes
+        sizes = {"earwitness": "ours.opus", "ffmpeg": "ffmpeg20.opus", "ffmpeg, 60 ms frames": "ffmpeg60.opus"}
+        for contender, times in runs.items():
+            rate = folder.joinpath(sizes[contender]).stat().st_size * 8 / (options.minutes * 60)
+            print(
+                f"{contender:22} {statistics.median(times) * scale:6.1f} CPU s per hour of call, {rate / 1000:.1f} kbit/s"
+            )
+        ratios = {
+            contender: statistics.median(a / b for a, b in zip(runs["earwitness"], times, strict=True))
+            for contender, times in runs.items()
+        }
+    print(
+        f"ratio to ffmpeg {ratios['ffmpeg']:.2f} (60 ms frames: {ratios['ffmpeg, 60 ms frames']:.2f}), limit {options.limit}"
+    )
+    return 0 if ratios["ffmpeg"] <= options.limit else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
