@@ -41,7 +41,7 @@ def listing(
 
 def touch(row: N, at: int, by: str | None) -> None:
     """Notes a change: who and when, one version on."""
-    row.version += 1
+    row.version = (row.version or 0) + 1  # None on a row that has not been flushed yet
     row.modified_at = at
     row.modified_by = by
 

@@ -83,6 +83,6 @@ def listing(
 
 def touch(user: User, at: int, by: str | None) -> None:
     """Notes a change: who and when, one version on."""
-    user.version += 1
+    user.version = (user.version or 0) + 1
     user.modified_at = at
     user.modified_by = by

@@ -85,7 +85,7 @@ class Divisions:
         return self.every or division_id in self.ids
 
     def __or__(self, other: Divisions) -> Divisions:
-        return Divisions(self.every or other.every, self.ids | other.ids)
+        return ALL_DIVISIONS if self.every or other.every else Divisions(ids=self.ids | other.ids)
 
     def __bool__(self) -> bool:
         return self.every or bool(self.ids)
