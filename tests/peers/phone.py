@@ -180,7 +180,7 @@ class Phone:
             return self._answers[before]
 
     def registered(self, within_s: float = 10.0) -> Self:
-        """Waits until the registrar has taken it; by its log too, as it may have been before events were listened to."""
+        """Waits until the registrar has taken it; by its log too, as events were not listened to from the start."""
 
         def taken() -> bool:
             return self.saw("REGISTER_OK") or b" binding" in self.process.log.read_bytes()

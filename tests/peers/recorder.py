@@ -105,7 +105,7 @@ class Recorder:
             except httpx.HTTPError:
                 return False
 
-        eventually(answers, f"Earwitness to be ready\n{self.printed()}", within_s)
+        eventually(answers, "Earwitness to be ready", within_s, self.printed)
 
     def _told(self, name: str) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
@@ -325,7 +325,7 @@ class Recorder:
             whole = [item for item in found if item.media_uris]
             return found if len(whole) >= count else None
 
-        return eventually(ready, f"{count} recording(s) of {conversation}\n{self.printed()[-4000:]}", within_s)
+        return eventually(ready, f"{count} recording(s) of {conversation}", within_s, self.printed)
 
     def never_recorded(self, conversation: str) -> dict[str, Any]:
         """Waits until the conversation is finalised, checks that it has no recording, and gives the reasons."""
@@ -333,7 +333,7 @@ class Recorder:
         def finalised() -> bool:
             return conversation not in dict(self.spooled())
 
-        eventually(finalised, f"{conversation} to be finalised\n{self.printed()[-3000:]}", 15)
+        eventually(finalised, f"{conversation} to be finalised", 15, self.printed)
         found = sdk.RecordingApi(self.sdk).get_conversation_recordings(conversation, max_wait_ms=1) or []
         assert found == [], found
         why: dict[str, Any] = self.get(f"/api/v2/earwitness/conversations/{conversation}/why")

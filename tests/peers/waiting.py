@@ -15,10 +15,10 @@ def talk(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def eventually(ask: Callable[[], T | None], what: str, within_s: float = 10.0) -> T:
+def eventually(ask: Callable[[], T | None], what: str, within_s: float = 10.0, story: Callable[[], str] = str) -> T:
     """The first answer of ``ask`` that is true.
 
-    :raises AssertionError: none within ``within_s`` seconds; says ``what`` was waited for, and the last answer.
+    :raises AssertionError: none within ``within_s`` seconds; says ``what`` was waited for, the last answer and the ``story``.
     """
     deadline = time.monotonic() + within_s
     while True:
@@ -26,5 +26,5 @@ def eventually(ask: Callable[[], T | None], what: str, within_s: float = 10.0) -
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within_s:g} s: {what} (last answer: {answer!r})")
+            raise AssertionError(f"not within {within_s:g} s: {what} (last answer: {answer!r})\n{story()}")
         time.sleep(ASK_EVERY_S)
