@@ -33,7 +33,9 @@ class Office:
             "trunk_transport_serverProxyList": [f"{host}:{port}"],
             "earwitness_outbound_patterns": [f"^{pattern}$"],
         }
-        return self.recorder.trunk(name, (host,), **{**servers, **properties})
+        base = self.recorder.trunk(name, (host,), **{**servers, **properties})
+        self.recorder.in_use(base.id)
+        return base
 
     def trunk(self, name: str, host: str, pattern: str = r"\+49\d+", **properties: Any) -> Any:
         """Another trunk, to a peer at ``host``."""
@@ -52,6 +54,7 @@ class Office:
             self._accounts[name] = self.recorder.account(self.users[name])
             self.numbers[name] = f"+4940{len(self.numbers) + 1:04d}"
             self.recorder.route(f"{name}'s number", [self.numbers[name]], self.users[name])
+            self.recorder.in_use(self.numbers[name])
         return dataclasses.replace(self._accounts[name], registrar=self.sip)
 
     def number(self, name: str) -> str:

@@ -277,6 +277,11 @@ class Recorder:
         body = {"name": name, "dnis": numbers, "target": {"type": "user", "id": user.id}}
         return self.post("/api/v2/earwitness/callroutes", body)
 
+    def in_use(self, mark: str) -> None:
+        """Waits until the edge works by a change: until its copy of the configuration has the id or number in it."""
+        copy = self.data / "edge" / "snapshot.json"
+        eventually(lambda: copy.exists() and mark in copy.read_text(), f"the edge to know {mark}", 5, self.printed)
+
     # -- calls and recordings ---------------------------------------------------------------------------------------
 
     def spooled(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
