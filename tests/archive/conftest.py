@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tape_maker import Spool  # noqa: E402
+from tape_maker import Spool
 
 
 @pytest.fixture

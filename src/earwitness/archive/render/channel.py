@@ -1,9 +1,10 @@
 """One channel of one opening: packets in, an unbroken line of samples out.
 
-Theory of operation. Time is cut into blocks of ``BLOCK_US``. ``advance`` takes the packets that arrived in a block, gives
-each its place (``placing``) and keeps it pending; then it writes out the block *before*, for which packets may be a whole
-block late. Writing a block decodes its packets in the order of their place, copies runs that follow each other into a
-buffer of silence, and tells the sheet what was missing. The length of what comes out depends on the opening alone.
+Theory of operation. Time is cut into blocks of ``BLOCK_US``. ``advance`` takes the packets that arrived in a block,
+gives each its place (``placing``) and keeps it pending; then it writes out the block *before*, for which packets may
+be a whole block late. Writing a block decodes its packets in the order of their place, copies runs that follow each
+other into a buffer of silence, and tells the sheet what was missing. The length of what comes out depends on the
+opening alone.
 """
 
 from __future__ import annotations
@@ -17,18 +18,17 @@ import soxr
 from numpy.typing import NDArray
 
 from earwitness.archive.render import codecs, placing
+from earwitness.archive.render.columns import Pending, gather, groups, merge
+from earwitness.archive.render.coverage import BRIDGE_MS, Coverage
 from earwitness.archive.render.packets import Headers, Packets, join, read_headers
 from earwitness.archive.render.plan import Codec, MediaEpoch
-from earwitness.archive.render.sheet import MAX_GAPS, ChannelSheet, Gap
+from earwitness.archive.render.sheet import ChannelSheet
 
 I16 = NDArray[np.int16]
 I64 = NDArray[np.int64]
 
 MAX_GAP_SEQ = 3000
 """A step of the sequence number beyond this is a restart of the sender, not a loss (RFC 3550 A.1, MAX_DROPOUT)."""
-MIN_GAP_MS = 60
-BRIDGE_MS = 10
-"""Steps of the time line up to this are bridged instead of cut."""
 MAX_SOURCES = 4096
 
 AUDIO, NOISE, DIGITS, UNKNOWN = range(4)
@@ -47,31 +47,6 @@ class Tally:
     """(packets, ppm) of the source that drift was measured on longest."""
     ssrcs: set[int] | None = None
     last_codec: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """Placed packets that are not written yet, as columns in order of arrival."""
-
-    buffer: NDArray[np.uint8]
-    at: I64
-    """Payload begins here."""
-    size: I64
-    start: I64
-    """First sample, from the opening."""
-    samples: I64
-    """At the codec's own rate."""
-    codec: I64
-    """Index into the channel's codecs."""
-    kind: I64
-    source: I64
-    segment: I64
-    seq: I64
-
-    def select(self, which: NDArray[np.bool_] | I64) -> _Pending:
-        columns = (self.at, self.size, self.start, self.samples, self.codec, self.kind)
-        rest = (self.source, self.segment, self.seq)
-        return _Pending(self.buffer, *(c[which] for c in columns), *(c[which] for c in rest))
 
 
 class Channel:
@@ -95,22 +70,18 @@ class Channel:
         :param events: (from µs, to µs, cause) of gaps that the media engine reported.
         """
         self.rate, self.from_us, self.epoch, self.tally = rate, from_us, epoch, tally
-        self.recorded_ms, self.events = recorded_ms, events
         self.queue = Packets.empty()
         self.blocks = 0
         self.written = 0
         """Samples that left."""
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
         self._sources: dict[int, placing.Source] = {}
         self._codecs: list[Codec] = []
         self._decoders: dict[tuple[int, int], codecs.Decoder] = {}
         self._last_seq: dict[int, int] = {}
-        self._covered = 0
-        self._covered_by = -1
-        self._decoded_to: dict[int, int] = {}
+        self._coverage = Coverage(rate, from_us, tally.sheet, recorded_ms=recorded_ms, events=events)
         self._carry = np.zeros(0, dtype=np.int16)
         """Samples that a packet of the written block reached into the next one."""
-        self._noted: list[tuple[int, int]] = []
 
     def feed(self, packets: Packets) -> None:
         """Takes packets in order of arrival."""
@@ -165,7 +136,7 @@ class Channel:
         duration_us = samples * (1e6 / rates)
         undecided = np.inf if last or until_us is None else float(until_us - placing.BLOCK_US - self.from_us)
         strays = np.zeros(len(headers.row), dtype=np.bool_)
-        for ssrc, rows in _groups(headers.ssrc):
+        for ssrc, rows in groups(headers.ssrc):
             known = self._sources.get(ssrc)
             if known is None and (len(rows) < 2 or len(self._sources) >= MAX_SOURCES) and (last or len(rows) < 2):
                 strays[rows] = True
@@ -203,7 +174,7 @@ class Channel:
         late = keep & (start + np.maximum(1, (samples * self.rate) // rates) <= self.written) & (self.written > 0)
         sheet.late += int(late.sum())
         self._pending.append(
-            _Pending(
+            Pending(
                 batch.buffer,
                 headers.payload_offset,
                 headers.payload_length,
@@ -276,8 +247,8 @@ class Channel:
     def _write(self, boundary: int, *, last: bool) -> I16:
         """Samples from ``written`` to ``boundary``."""
         length = max(0, boundary - self.written)
-        pending = _merge(self._pending)
-        line = np.zeros(length + 0, dtype=np.int16)
+        pending = merge(self._pending)
+        line = np.zeros(length, dtype=np.int16)
         carried = min(length, len(self._carry))
         line[:carried] = self._carry[:carried]
         self._carry = self._carry[carried:]
@@ -289,7 +260,7 @@ class Channel:
         self.written = max(self.written, boundary)
         return line
 
-    def _write_packets(self, pending: _Pending, line: I16, boundary: int) -> None:
+    def _write_packets(self, pending: Pending, line: I16, boundary: int) -> None:
         order = np.lexsort((np.arange(len(pending.seq)), pending.seq, pending.segment, pending.source))
         pending = pending.select(order)
         same = np.zeros(len(order), dtype=np.bool_)
@@ -317,14 +288,14 @@ class Channel:
             samples = self._decode(runs, begin, end, int(span[begin:end].sum()))
             self._lay(line, samples, int(runs.start[begin]), boundary)
             self._note_codec(self._codecs[int(runs.codec[begin])].name)
-            self._note_gap(int(runs.start[begin]), int(runs.source[begin]), bool(losses[begin]))
-            self._cover(int(runs.start[begin]) + len(samples), int(runs.source[begin]))
+            start, source = int(runs.start[begin]), int(runs.source[begin])
+            self._coverage.add(start, start + len(samples), source, after_loss=bool(losses[begin]))
 
-    def _count_losses(self, pending: _Pending) -> NDArray[np.bool_]:
-        """Counts missing sequence numbers; says which packets come after a hole. Columns are sorted by source and seq."""
+    def _count_losses(self, pending: Pending) -> NDArray[np.bool_]:
+        """Counts missing sequence numbers; says which packets come after a hole. Sorted by source and seq."""
         after = np.zeros(len(pending.seq), dtype=np.bool_)
         tally = self.tally
-        for index, rows in _groups(pending.source):
+        for index, rows in groups(pending.source):
             if index < 0:
                 continue
             seq = np.unique(pending.seq[rows])
@@ -337,13 +308,13 @@ class Channel:
             self._last_seq[index] = int(max(seq[-1], previous if previous is not None else seq[-1]))
         return after
 
-    def _decode(self, runs: _Pending, begin: int, end: int, expected: int) -> I16:
+    def _decode(self, runs: Pending, begin: int, end: int, expected: int) -> I16:
         """Samples of packets ``begin`` to ``end``, which follow each other, at the line's rate."""
         codec = self._codecs[int(runs.codec[begin])]
         table = codecs.batch_table(codec)
         at, size = runs.at[begin:end], runs.size[begin:end]
         if table is not None:
-            samples = table[_gather(runs.buffer, at, size)]
+            samples = table[gather(runs.buffer, at, size)]
         else:
             key = (int(runs.source[begin]), int(runs.codec[begin]))
             if key not in self._decoders:
@@ -363,7 +334,7 @@ class Channel:
         place, end = start - self.written, start + len(samples)
         if place < 0:
             samples, place = samples[-place:], 0
-        bridge = place - (self._covered - self.written)
+        bridge = place - (self._coverage.end - self.written)
         if 0 < bridge <= self.rate * BRIDGE_MS // 1000 and place - bridge > 0 and place < len(line) and len(samples):
             line[place - bridge : place] = np.linspace(line[place - bridge - 1], samples[0], bridge + 2)[1:-1]
         inside = min(len(samples), len(line) - place)
@@ -386,38 +357,8 @@ class Channel:
         sheet.codec_changes += self.tally.last_codec not in ("", name)
         self.tally.last_codec = name
 
-    def _note_gap(self, start: int, source: int, after_loss: bool) -> None:
-        if start <= self._covered:
-            return
-        if self._covered_by == -1 and self._covered == 0:
-            cause = "none"
-        elif source != self._covered_by:
-            cause = "source"
-        else:
-            cause = "loss" if after_loss else "silence"
-        self._gap(self._covered, start, cause)
-
-    def _cover(self, end: int, source: int) -> None:
-        if end > self._covered:
-            self._covered, self._covered_by = end, source
-
-    def _gap(self, begin: int, end: int, cause: str) -> None:
-        sheet = self.tally.sheet
-        begin_ms, end_ms = begin * 1000 // self.rate, end * 1000 // self.rate
-        if end_ms - begin_ms > BRIDGE_MS:
-            sheet.missing_ms += end_ms - begin_ms
-        if end_ms - begin_ms < MIN_GAP_MS:
-            return
-        begin_us, end_us = self.from_us + begin_ms * 1000, self.from_us + end_ms * 1000
-        cause = next((why for since, until, why in self.events if since < end_us and until > begin_us), cause)
-        if len(sheet.gaps) < MAX_GAPS:
-            sheet.gaps.append(Gap(self.recorded_ms + begin_ms, self.recorded_ms + end_ms, cause))
-        else:
-            sheet.gaps_omitted += 1
-
     def _conclude(self, length: int) -> None:
-        if length > self._covered:
-            self._gap(self._covered, length, "none")
+        self._coverage.conclude(length)
         sheet = self.tally.sheet
         for source in self._sources.values():
             sheet.time_base_changes += source.jumps
@@ -434,52 +375,14 @@ def _kind(codec: Codec) -> int:
     return AUDIO if codecs.audio_rate(codec) else UNKNOWN
 
 
-def _groups(column: I64) -> list[tuple[int, I64]]:
-    """(value, rows) for each distinct value, by first appearance; rows ascend."""
-    if not len(column):
-        return []
-    if (column == column[0]).all():
-        return [(int(column[0]), np.arange(len(column)))]
-    order = np.argsort(column, kind="stable")
-    cuts = np.flatnonzero(np.diff(column[order])) + 1
-    groups = [(int(column[rows[0]]), rows) for rows in np.split(order, cuts)]
-    return sorted(groups, key=lambda group: int(group[1][0]))
-
-
-def _gather(buffer: NDArray[np.uint8], at: I64, size: I64) -> NDArray[np.uint8]:
-    """The payloads, one after the other."""
-    if len(at) == 1:
-        return buffer[at[0] : at[0] + size[0]]
-    steps = np.diff(at)
-    if (size == size[0]).all() and (steps == steps[0]).all() and steps[0] >= size[0]:
-        view = np.lib.stride_tricks.as_strided(buffer[at[0] :], (len(at), int(size[0])), (int(steps[0]), 1))
-        return view.reshape(-1)
-    ends = np.cumsum(size)
-    return buffer[np.repeat(at - (ends - size), size) + np.arange(int(ends[-1]))]
-
-
 def _resample(samples: I16, rate: int, wanted: int) -> I16:
-    """By way of floats, because soxr dithers 16 bit output with the time of day as its seed."""
-    exact = soxr.resample(samples.astype(np.float32), rate, wanted, "MQ")
+    """By way of floats, because soxr dithers 16 bit output with the time of day as its seed.
+
+    Mirrored ends keep the filter from fading a run in and out.
+    """
+    edge = min(rate // 100, len(samples) - 1)
+    padded = np.pad(samples.astype(np.float32), edge, mode="reflect", reflect_type="odd") if edge > 0 else samples
+    exact = soxr.resample(padded.astype(np.float32), rate, wanted, "MQ")
+    skip = round(edge * wanted / rate)
+    exact = exact[skip : skip + -(-len(samples) * wanted // rate)]
     return np.asarray(np.clip(np.round(exact), -32768, 32767), dtype=np.int16)
-
-
-def _merge(parts: list[_Pending]) -> _Pending | None:
-    """One set of columns from several; payloads are copied together only where buffers differ."""
-    parts = [part for part in parts if len(part.seq)]
-    if not parts:
-        return None
-    merged = parts[0]
-    for part in parts[1:]:
-        shift, buffer = 0, merged.buffer
-        if part.buffer is not buffer:
-            shift, buffer = len(buffer), np.concatenate([buffer, part.buffer])
-        merged = _Pending(
-            buffer,
-            np.concatenate([merged.at, part.at + shift]),
-            *(
-                np.concatenate([getattr(merged, name), getattr(part, name)])
-                for name in ("size", "start", "samples", "codec", "kind", "source", "segment", "seq")
-            ),
-        )
-    return merged

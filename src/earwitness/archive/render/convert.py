@@ -1,7 +1,7 @@
 """Formats on demand (contract G7): made from the master, whole or one channel of it.
 
-An Opus master is decoded at the call's own rate, not at 48 kHz, so a WAV of an 8 kHz call is an 8 kHz WAV. WebM holds the
-Opus packets of the master as they are.
+An Opus master is decoded at the call's own rate, not at 48 kHz, so a WAV of an 8 kHz call is an 8 kHz WAV. WebM holds
+the Opus packets of the master as they are.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """libopus, called directly: many frames a call-out, no object per frame.
 
-The library is the one that the PyAV wheel carries, else the system's. Packets cost nothing but libopus's own work here; the
+The library is the one that the PyAV wheel carries, else the system's. Packets cost nothing but libopus's own work
+here; the
 ``ffmpeg`` command adds 7 CPU s for an hour of call, PyAV 4, whose price is an object per frame.
 """
 

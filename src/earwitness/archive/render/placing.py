@@ -1,8 +1,9 @@
 """Where on the time line a packet belongs: RTP timestamps held against arrival times.
 
-Theory of operation. A packet's *transit* is its arrival, minus its duration, minus its media time (RTP timestamp in µs).
-The network only ever adds to it, so the least transit of many packets is the source's offset between media time and ours;
-media time plus offset is where the packet's first sample was spoken. Each SSRC is a ``Source`` with an offset of its own.
+Theory of operation. A packet's *transit* is its arrival, minus its duration, minus its media time (RTP timestamp in
+µs). The network only ever adds to it, so the least transit of many packets is the source's offset between media time
+and ours; media time plus offset is where the packet's first sample was spoken. Each SSRC is a ``Source`` with an
+offset of its own.
 
 Packets come a block (``BLOCK_US``) at a time. Within a block a source falls into segments wherever the transit jumps by
 more than ``JUMP_US``. A segment is one of:

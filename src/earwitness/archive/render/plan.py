@@ -1,7 +1,7 @@
 """What is to be rendered: the tapes of a conversation, as its events tell.
 
-``plan_tapes`` folds events into one ``TapePlan`` for each tape: when it was open, which payload type meant which codec at
-what time, where its files are, and which pauses were cut out and why. It reads no file.
+``plan_tapes`` folds events into one ``TapePlan`` for each tape: when it was open, which payload type meant which codec
+at what time, where its files are, and which pauses were cut out and why. It reads no file.
 """
 
 from __future__ import annotations

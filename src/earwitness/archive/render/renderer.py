@@ -1,8 +1,8 @@
 """From a tape to a file: two channels on one time line, encoded, measured.
 
-``Renderer`` is the streaming core: it can follow a call (``open``, ``feed``, ``advance``, ``close``, ``finish``) and never
-holds more than about half a minute of samples. ``render_tape`` is the batch: it feeds a whole tape. Both give the same
-bytes for the same packets.
+``Renderer`` is the streaming core: it can follow a call (``open``, ``feed``, ``advance``, ``close``, ``finish``) and
+never holds more than about half a minute of samples. ``render_tape`` is the batch: it feeds a whole tape. Both give the
+same bytes for the same packets.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ I16 = NDArray[np.int16]
 
 SUPPORTED_AUDIO_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16")
 """Values of ``trunk_recording_audioFormat`` that can be recorded. Of A9's list, G726-32, GSM and TrueSpeech cannot:
-they are mono formats without an encoder in our libraries, and a trunk that asks for them is refused when it is set up."""
+they are mono formats without an encoder in our libraries, and a trunk that asks for them is refused when it is set
+up."""
 
 COMPLEXITY = 1
-"""Of libopus. Measured on two voices at 8 kHz, 24 kbit/s, packets of 60 ms (CPU s per hour of call; log spectral distance of
-the speech, dB, lower is better): 0: 6.2, 1.8; **1: 6.4, 1.7**; 2: 12.1, 1.8; 3: 13.8, 1.6; 5: 15.3, 1.4; 10: 19, 1.3.
-``application=audio`` (CELT) at complexity 5: 10.4, 3.7. So 1 costs what 0 does and sounds almost like 3."""
+"""Of libopus. Measured on two voices at 8 kHz, 24 kbit/s, packets of 60 ms (CPU s per hour of call; log spectral
+distance of the speech, dB, lower is better): 0: 6.2, 1.8; **1: 6.4, 1.7**; 2: 12.1, 1.8; 3: 13.8, 1.6; 5: 15.3, 1.4;
+10: 19, 1.3. ``application=audio`` (CELT) at complexity 5: 10.4, 3.7. So 1 costs what 0 does and sounds almost like
+3."""
 
 KEEP_BYTES = 128 << 20
 """Tapes up to this are kept in memory between finding their codecs and rendering them; larger ones are read twice."""
@@ -44,9 +46,10 @@ KEEP_BYTES = 128 << 20
 def bitrate(rate: int, channels: int) -> int:
     """Bit/s of the Opus master.
 
-    Two channels share a stream, so each must be kept out of the other. Measured with a different tone on either side: at
-    8 kHz 24 kbit/s keep them 33 dB and more apart, at 16 kHz 24 kbit/s only 8 dB, 32 kbit/s 21 dB, 40 kbit/s 50 dB. While
-    only one side speaks, the other is exactly silent at any of them; ``application=audio`` leaks at -23 dB even then.
+    Two channels share a stream, so each must be kept out of the other. Measured with a different tone on either side:
+    at 8 kHz 24 kbit/s keep them 33 dB and more apart, at 16 kHz 24 kbit/s only 8 dB, 32 kbit/s 21 dB, 40 kbit/s 50 dB.
+    While only one side speaks, the other is exactly silent at any of them; ``application=audio`` leaks at -23 dB even
+    then.
     """
     if channels == 1:
         return 16000 if rate <= 8000 else 24000
@@ -101,7 +104,8 @@ def check_audio_format(audio_format: str) -> None:
 
 
 class Renderer:
-    """Follows a tape. Call ``open``, then ``feed`` and ``advance`` as often as you like, ``close``; at last ``finish``."""
+    """Follows a tape. Call ``open``, then ``feed`` and ``advance`` as often as you like, ``close``; at last
+    ``finish``."""
 
     def __init__(self, plan: TapePlan, rate: int, sink: Callable[[int, int], Sink]) -> None:
         """

@@ -16,8 +16,8 @@ class Gap:
     """In the recording, pauses cut out."""
     to_ms: int
     cause: str
-    """``loss`` packets missing; ``silence`` the sender paused (DTX, comfort noise, digits); ``source`` one source ended,
-    another began; ``none`` no packets at all, at the start or the end; else the cause that a gap event gave."""
+    """``loss`` packets missing; ``silence`` the sender paused (DTX, comfort noise, digits); ``source`` one source
+    ended, another began; ``none`` no packets at all, at the start or the end; else the cause that a gap event gave."""
 
 
 @dataclass(slots=True)

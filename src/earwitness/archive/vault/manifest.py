@@ -1,7 +1,7 @@
 """The manifest: what a sealed recording consists of, signed.
 
-Stored as ``recordings/<id>/manifest.json``: ``{"manifest": {...}, "key": fingerprint, "signature": base64}``. The signature is
-over the canonical JSON of ``manifest``.
+Stored as ``recordings/<id>/manifest.json``: ``{"manifest": {...}, "key": fingerprint, "signature": base64}``. The
+signature is over the canonical JSON of ``manifest``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Merkle tree of RFC 9162 §2.1: hashes, inclusion and consistency proofs. Pure.
 
-A leaf is SHA-256(0x00 || entry), a node SHA-256(0x01 || left || right). Complete subtrees are kept, so the root and every
-proof take O(log n) to O(log² n) hashes, whatever the size.
+A leaf is SHA-256(0x00 || entry), a node SHA-256(0x01 || left || right). Complete subtrees are kept, so the root and
+every proof take O(log n) to O(log² n) hashes, whatever the size.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Chunks: how bytes are sealed, and how any range of them is read again.
 
-Plain bytes are cut into chunks of 64 KiB. Each becomes AES-256-GCM ciphertext with its 16-byte tag behind it, so chunk ``i``
-stands at ``i * (65536 + 16)``. The data key is used for one sealing only. The nonce is the item's number (4 bytes) and the
-chunk's (8 bytes). The associated data names recording, item, chunk and number of chunks, so that nothing can be moved, left
-out, or taken from elsewhere without being noticed.
+Plain bytes are cut into chunks of 64 KiB. Each becomes AES-256-GCM ciphertext with its 16-byte tag behind it, so chunk
+``i`` stands at ``i * (65536 + 16)``. The data key is used for one sealing only. The nonce is the item's number (4
+bytes) and the chunk's (8 bytes). The associated data names recording, item, chunk and number of chunks, so that
+nothing can be moved, left out, or taken from elsewhere without being noticed.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ Theory of operation. Every sealing of a recording has an id, a data key and obje
     log/entry/…                            the manifest's hash             4. appended
     recordings/<id>/tombstone.json         written by destruction, for good
 
-A crash before 3 leaves an unfinished sealing, which the next attempt removes; a data key is never used twice. After 3, sealing
-again finds the manifest, makes sure of 4, and gives the same answer. Destruction deletes keys first, then sealed bytes,
-writes the tombstone, then deletes the manifest; each step may be repeated, and once there is a tombstone the id is spent.
+A crash before 3 leaves an unfinished sealing, which the next attempt removes; a data key is never used twice. After 3,
+sealing again finds the manifest, makes sure of 4, and gives the same answer. Destruction deletes keys first, then
+sealed bytes, writes the tombstone, then deletes the manifest; each step may be repeated, and once there is a tombstone
+the id is spent.
 """
 
 from __future__ import annotations
