@@ -26,7 +26,7 @@ class Replay:
         self.lines = (source / "events.jsonl").read_bytes().splitlines(keepends=True)
 
     def grow(self, now_us: int, lag_us: dict[str, int] | None = None, cut: int = 0) -> None:
-        """Everything that had been written by ``now_us``; ``lag_us`` of single files; ``cut`` bytes of a next record."""
+        """Everything written by ``now_us``; ``lag_us`` later for single files; ``cut`` bytes of a next record."""
         for name, data in self.files.items():
             until_ms = (now_us - (lag_us or {}).get(name, 0) - self.start_us) // 1000
             at = data.index(b"\n") + 1 + 16

@@ -19,8 +19,8 @@ class WorkerArguments:
     workflows_url: str = ""
     """Database of the workflow engine; empty: PostgreSQL's own, or ``workflows.db`` beside the spool."""
     render_processes: int = 1
-    executor_id: str = "worker"
-    """Stable name of this machine's worker: it takes up what a worker of this name left unfinished."""
+    executor_id: str = ""
+    """Stable name of this worker: it takes up what a worker of this name left unfinished; empty: the spool's own id."""
     scan_s: float = 0.2
     """How often the spool is looked at."""
     keep_spool_s: float = 0.0

@@ -54,6 +54,7 @@ class Run:
 
     id: str
     status: str
+    executor_id: str | None
 
     @property
     def active(self) -> bool:
@@ -101,7 +102,7 @@ class Engine:
     def runs(self, prefix: str) -> list[Run]:
         """Every run whose id begins so."""
         found = DBOS.list_workflows(workflow_id_prefix=prefix, load_input=False, load_output=False)
-        return [Run(item.workflow_id, item.status) for item in found]
+        return [Run(item.workflow_id, item.status, item.executor_id) for item in found]
 
     def forget(self, run_ids: Sequence[str]) -> None:
         """Removes runs that are over; their ids may then be used again."""

@@ -49,7 +49,7 @@ class Finaliser:
     def plan(self, conversation_id: str) -> list[str] | None:
         """Ids of the tapes that become recordings; None if the conversation is stored already, or gone.
 
-        :raises EventError: a damaged event log.
+        :raises EventError, ValueError: a damaged event log, or another conversation's.
         """
         with self.database.reading() as session:
             if internal.is_stored(session, conversation_id):
@@ -58,7 +58,10 @@ class Finaliser:
             events = read_events(self.folder(conversation_id))
         except FileNotFoundError:
             return None
-        return [plan.tape_id for plan in tapes_to_keep(events, fold(events), self.folder(conversation_id))]
+        timeline = fold(events)
+        if timeline.conversation_id != conversation_id:
+            raise ValueError(f"the event log is that of conversation {timeline.conversation_id!r}")
+        return [plan.tape_id for plan in tapes_to_keep(events, timeline, self.folder(conversation_id))]
 
     def render(self, conversation_id: str, tape_ids: list[str]) -> list[str]:
         """Renders and seals the tapes; gives the ids of those that have something on them.

@@ -1,8 +1,8 @@
 """The worker process: watches the spool and sees to it that every call that ended is finished.
 
 The loop, every ``scan_s``: look at the spool; have calls that are up followed; start ``finalise`` for those that ended.
-A run that fails is started again after 1, 2, 4 … 300 seconds, for ever, and its spool folder stays; meanwhile the
-others go on. At most ``MOST_RUNS`` run at once, oldest call first.
+A run that fails is started again later (``worker.schedule``), for ever, and its spool folder stays; meanwhile the
+others go on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import queue
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -20,61 +19,16 @@ from earwitness.worker.arguments import WorkerArguments
 from earwitness.worker.engine import Engine, default_url
 from earwitness.worker.finalise import Finaliser
 from earwitness.worker.pool import RenderPool
-from earwitness.worker.spool import Look, SpoolWatcher, remove_leftovers
+from earwitness.worker.schedule import Schedule
+from earwitness.worker.spool import Look, SpoolWatcher, remove_leftovers, spool_id
 
 log = structlog.get_logger()
 
 FINALISE = "finalise"
-MOST_RUNS = 64
-LONGEST_WAIT_S = 300.0
-COLLECT_S = 600.0
-"""How often finished runs are removed from the engine's tables."""
+COLLECT_S = 60.0
+"""How often finished runs are removed from the engine's tables, and lost ones looked for."""
 ALARM_AFTER = 3
 """Failures in a row from which on a conversation is worth somebody's attention."""
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """A conversation that must run again."""
-
-    failures: int
-    next_s: float
-    """Monotonic time of the next attempt."""
-
-
-@dataclass(slots=True)
-class Schedule:
-    """Which conversations run, which wait to be tried again. Pure: monotonic time is an argument."""
-
-    running: set[str] = field(default_factory=set)
-    troubles: dict[str, _Trouble] = field(default_factory=dict)
-
-    def due(self, ended: tuple[str, ...], now_s: float) -> list[str]:
-        """Conversations to start now, in order."""
-        room = max(0, MOST_RUNS - len(self.running))
-        waiting = [name for name in ended if name not in self.running]
-        fresh = [name for name in waiting if name not in self.troubles]
-        again = [name for name in waiting if name in self.troubles and self.troubles[name].next_s <= now_s]
-        return [*fresh, *again][:room]
-
-    def started(self, name: str) -> None:
-        """A run began."""
-        self.running.add(name)
-
-    def finished(self, name: str, error: str | None, now_s: float, again_s: float = 0.0) -> int:
-        """A run ended; gives how often in a row it has failed.
-
-        Without an error it runs again after ``again_s``, if any.
-        """
-        self.running.discard(name)
-        if error is None:
-            self.troubles.pop(name, None)
-            if again_s:
-                self.troubles[name] = _Trouble(0, now_s + again_s)
-            return 0
-        failures = self.troubles[name].failures + 1 if name in self.troubles else 1
-        self.troubles[name] = _Trouble(failures, now_s + min(LONGEST_WAIT_S, 2.0 ** (failures - 1)))
-        return failures
 
 
 class Worker:
@@ -91,10 +45,11 @@ class Worker:
         self._stop = threading.Event()
         self._followed: set[str] = set()
         self._old_runs: set[str] = set()
-        """Runs of before this process started that are over: forgotten before their id is used again."""
+        """Runs that have told their result: forgotten before their id is used again."""
         self._collected_s = 0.0
         url = arguments.workflows_url or default_url(arguments.database_url, arguments.spool.parent)
-        self.engine = Engine(url, arguments.executor_id)
+        self._executor_id = arguments.executor_id or spool_id(arguments.spool)
+        self.engine = Engine(url, self._executor_id)
 
         def finalise(conversation_id: str) -> None:
             self._finalise(conversation_id)
@@ -103,17 +58,11 @@ class Worker:
 
     def run(self) -> None:
         """Works until ``stop`` is called."""
-        self.arguments.spool.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.arguments.spool)
         self.pool.start()
         self.engine.launch()
         try:
-            for run in self.engine.runs(f"{FINALISE}:"):
-                name = run.id.removeprefix(f"{FINALISE}:")
-                if run.active:
-                    self._schedule.started(name)
-                else:
-                    self._old_runs.add(run.id)
+            self._take_up(time.monotonic())
             log.info("worker is up", spool=str(self.arguments.spool), resumed=len(self._schedule.running))
             while not self._stop.wait(self.arguments.scan_s):
                 try:
@@ -137,10 +86,20 @@ class Worker:
         if self.arguments.follow:
             self._follow(look)
         for name in self._schedule.due(look.ended, now_s):
-            self._start(name)
+            self._start(name, now_s)
         if now_s - self._collected_s >= COLLECT_S:
             self._collected_s = now_s
-            self._collect()
+            self._schedule.keep(look.ended)
+            self._collect(now_s)
+
+    def _take_up(self, now_s: float) -> None:
+        """Sorts the runs that the engine remembers from before: ours that go on, and those in the way of new ones."""
+        for run in self.engine.runs(f"{FINALISE}:"):
+            name = run.id.removeprefix(f"{FINALISE}:")
+            if run.active and run.executor_id == self._executor_id:
+                self._schedule.started(name, now_s)
+            elif (self.arguments.spool / name).is_dir():
+                self.engine.forget([run.id])
 
     def _take_results(self, now_s: float) -> None:
         while not self._results.empty():
@@ -157,21 +116,21 @@ class Worker:
                 )
 
     def _follow(self, look: Look) -> None:
-        live = set(look.live)
+        live, present = set(look.live), {*look.live, *look.ended}
         for name in live - self._followed:
             self.pool.follow(name)
-        for name in self._followed - live - set(look.ended):
+        for name in self._followed - present:
             self.pool.forget(name)
-        self._followed = live
+        self._followed = (self._followed & present) | live
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, now_s: float) -> None:
         run_id = f"{FINALISE}:{name}"
         if run_id in self._old_runs:
             if any(run.active for run in self.engine.runs(run_id)):
                 return  # it has told its result, and the engine is about to note it
             self.engine.forget([run_id])
             self._old_runs.discard(run_id)
-        self._schedule.started(name)
+        self._schedule.started(name, now_s)
         try:
             self.engine.start(self._workflow, run_id, name)
         except Exception as error:
@@ -191,11 +150,15 @@ class Worker:
             raise
         self._results.put((conversation_id, None, again_s))
 
-    def _collect(self) -> None:
-        """Removes runs that are over and whose conversation is no longer in the spool."""
-        over = [run.id for run in self.engine.runs(f"{FINALISE}:") if not run.active and run.id in self._old_runs]
+    def _collect(self, now_s: float) -> None:
+        """Removes runs that are over, and notices runs that ended without a word."""
+        runs = self.engine.runs(f"{FINALISE}:")
+        over = [run.id for run in runs if not run.active and run.id in self._old_runs]
         self.engine.forget(over)
         self._old_runs.difference_update(over)
+        active = {run.id.removeprefix(f"{FINALISE}:") for run in runs if run.active}
+        for name in self._schedule.lost(active, now_s):
+            self._results.put((name, "the run ended without a result", 0.0))
 
 
 def run(arguments: WorkerArguments) -> None:

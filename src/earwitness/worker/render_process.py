@@ -126,7 +126,10 @@ class RenderProcess:
         except Exception as error:
             log.exception("rendering failed", conversation_id=conversation_id)
             answer["error"] = f"{type(error).__name__}: {error}"
-        os.write(self._answers, json.dumps(answer).encode() + b"\n")
+        try:
+            os.write(self._answers, json.dumps(answer).encode() + b"\n")
+        except BrokenPipeError:
+            log.warning("the worker is gone", conversation_id=conversation_id)
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def write(folder: Path, tape: RenderedTape) -> None:
     document = dataclasses.asdict(tape)
     document["peaks"] = base64.b64encode(tape.peaks).decode()
     path = path_of(folder, tape.tape_id)
-    aside = path.with_suffix(".new")
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
     with aside.open("w", encoding="utf-8") as file:
         json.dump(document, file)
         file.flush()

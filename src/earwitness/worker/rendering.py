@@ -1,11 +1,13 @@
 """What a render process does with one conversation: follow it, then render, seal and leave the facts.
 
 The file of a tape is written beside its packets in the spool folder, the only place where plain audio may be, and
-removed as soon as the vault has it.
+removed as soon as the vault has it. Its name carries the process id: a render process whose worker was killed may still
+be at the same tape when its successor is.
 """
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from dataclasses import dataclass
@@ -58,7 +60,7 @@ class ConversationRenderer:
             if plan.audio_format not in FOLLOWED_FORMATS:
                 continue
             if plan.tape_id not in self._followed:
-                path = self._folder / f"{plan.tape_id}.followed"
+                path = self._folder / f"{plan.tape_id}.{os.getpid()}.followed"
                 file = path.open("wb")
                 self._followed[plan.tape_id] = _Followed(TapeFollower(file.write), file, path)
             followed = self._followed[plan.tape_id]
@@ -123,7 +125,7 @@ class ConversationRenderer:
         """The rendering of a tape that was followed to the end, or None and where to write instead."""
         followed = self._followed.pop(plan.tape_id, None)
         if followed is None:
-            return None, self._folder / f"{plan.tape_id}.rendering"
+            return None, self._folder / f"{plan.tape_id}.{os.getpid()}.rendering"
         with followed.file:
             rendering = followed.follower.finish(plan)
         if rendering is None:

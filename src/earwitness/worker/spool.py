@@ -6,9 +6,11 @@ after it. A look costs one ``stat`` for each folder and reads only logs that hav
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,6 +88,19 @@ def has_ended(log: Path) -> bool:
     except ValueError:
         return False
     return isinstance(event, dict) and event.get("type") == "conversation.ended"
+
+
+def spool_id(spool: Path) -> str:
+    """An id that stays with a spool, made with the folder when there is none. Who works on it answers to this name."""
+    spool.mkdir(parents=True, exist_ok=True)
+    path = spool / ".id"
+    if not path.exists():
+        draft = spool / f".id.{os.getpid()}"
+        draft.write_text(str(uuid.uuid4()), encoding="ascii")
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="ascii")
 
 
 def remove_folder(folder: Path) -> None:
