@@ -135,6 +135,12 @@ class Rig:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
 
+    async def spares(self, count: int) -> None:
+        """Waits for processes that found no seat."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.engine.spare_count < count:
+                await asyncio.sleep(0.01)
+
     def freeze(self) -> None:
         """Stops the first media process from running."""
         os.kill(self.processes[0].pid, signal.SIGSTOP)

@@ -26,7 +26,7 @@ from earwitness.media.rtp.arena import Arena, Layout, forbid_dumps
 from earwitness.media.rtp.legs import TAPS, Leg, Legs
 from earwitness.media.rtp.play import Player
 from earwitness.media.rtp.relay import RELATCH_WINDOW_US, Relay
-from earwitness.media.rtp.sweep import open_sweep
+from earwitness.media.rtp.sweeps import open_sweep
 from earwitness.media.tape.writer import Opening, Tapes
 
 log = structlog.get_logger()
@@ -48,13 +48,14 @@ def run(socket_path: Path) -> None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             connection.connect(str(socket_path))
-            connection.settimeout(5)
-            greeting = wire.receive(connection)
         except OSError:
             connection.close()
             time.sleep(RECONNECT_S)
             continue
         with connection:
+            greeting = _greeting(connection, stopping)
+            if greeting is not None and greeting[0] == ["exit"]:
+                return
             if greeting is None or greeting[0][0] != "hello":
                 time.sleep(RECONNECT_S)
                 continue
@@ -69,6 +70,16 @@ def run(socket_path: Path) -> None:
                 service.close()
             if told:
                 return
+
+
+def _greeting(connection: socket.socket, stopping: list[int]) -> tuple[list[Any], list[int]] | None:
+    """The edge's first message: at once, or for a spare process when another one dies. None when there is none."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    while not stopping:
+        if poll.poll(IDLE_MS):
+            return wire.receive(connection)
+    return None
 
 
 class Service:

@@ -143,3 +143,17 @@ async def test_sigterm_ends_a_media_process_and_its_calls_go_on_with_the_next(tm
         await rig.event(TapeClosed)
         tape = read(tmp_path / "t.0.0.rtpdump")
         assert [tape.packet(n) for n in range(len(tape))] == said
+
+
+async def test_a_spare_process_takes_over_at_once(tmp_path: Path) -> None:
+    async with Rig(tmp_path, silence_s=60) as rig:
+        a, b = await rig.call("a", "b")
+        spare = rig.start_process()
+        said = a.send(rtp(1))
+        assert await b.receive(1) == [said]
+        await rig.spares(1)
+        rig.kill(rig.processes.pop(0))
+        said = a.send(rtp(2))
+        assert await b.receive(1) == [said]
+        assert (await rig.event(EngineRestored)).legs == 2
+        assert rig.engine.pids == [spare.pid]

@@ -6,6 +6,8 @@ object's tables, so a process that dies is replaced by telling the next one that
 of commands to keep. What must survive its own end, a tape that was closed or a leg that was hung up while nobody was
 there, stays in the tables until the process has confirmed it.
 
+A process that finds every seat taken stays as a spare, and takes over the moment that another one dies.
+
 Legs of one group (conversation) share a seat; groups go to the seat with the fewest legs.
 """
 
@@ -167,6 +169,7 @@ class OurEngine:
         self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
+        self._spares: list[socket.socket] = []
 
     # --- life
 
@@ -204,6 +207,9 @@ class OurEngine:
                 await self.idle()
         for seat in self._seats:
             self._send(seat, ["exit"])
+        for spare in self._spares:
+            with contextlib.suppress(OSError):
+                wire.send(spare, wire.encode(["exit"]))
         if self._listener is not None:
             self._path.unlink(missing_ok=True)
         self.abandon()
@@ -215,6 +221,9 @@ class OurEngine:
             for leg in seat.legs.values():
                 leg.pair.close()
             os.close(seat.fd)
+        for spare in self._spares:
+            spare.close()
+        self._spares.clear()
         if self._listener is not None and self._loop is not None:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()
@@ -234,6 +243,11 @@ class OurEngine:
     def pids(self) -> list[int]:
         """Process ids of the media processes that are connected."""
         return [seat.pid for seat in self._seats if seat.connection is not None and seat.pid]
+
+    @property
+    def spare_count(self) -> int:
+        """Media processes that wait for a seat."""
+        return len(self._spares)
 
     # --- commands
 
@@ -378,15 +392,25 @@ class OurEngine:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        vacant = [seat for seat in self._seats if seat.connection is None]
-        if not vacant:
-            connection.close()
-            return
-        seat = max(vacant, key=lambda seat: len(seat.legs))
         connection.setblocking(False)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        seat.connection = connection
+        self._spares.append(connection)
+        self._fill_seats()
+
+    def _fill_seats(self) -> None:
+        """Gives vacant seats, the fullest first, to processes that wait for one."""
+        vacant = sorted((seat for seat in self._seats if seat.connection is None), key=lambda seat: -len(seat.legs))
+        for seat in vacant:
+            while self._spares and seat.connection is None:
+                connection = self._spares.pop(0)
+                if _hung_up(connection):
+                    connection.close()
+                else:
+                    self._seat(seat, connection)
+
+    def _seat(self, seat: _Seat, connection: socket.socket) -> None:
         assert self._loop is not None
+        seat.connection = connection
         self._loop.add_reader(connection.fileno(), self._read, seat, connection)
         self._send(seat, ["hello", wire.hello_to_wire(self._hello)], (seat.fd,))
         self._tell_everything(seat)
@@ -475,6 +499,7 @@ class OurEngine:
         seat.lost_at = time.monotonic()
         log.warning("a media process is gone", seat=seat.number, legs=len(seat.legs))
         self._on_event(EngineLost(len(seat.legs)))
+        self._fill_seats()
 
     def _forget_connection(self, seat: _Seat) -> None:
         if seat.connection is None:
@@ -519,3 +544,13 @@ class OurEngine:
                 if leg is not None and leg.play is not None and leg.play.play_id == fields[1]:
                     self._end_play(leg)
             self._on_event(EVENTS[name](*fields))
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other side of a connection that never says anything is gone."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -35,8 +35,10 @@ PAYLOAD = 112
 MAX_PACKET = ROW - PAYLOAD
 DEPTH = 4
 """Rows per socket: what one socket can deliver in one system call."""
-TAPE_BUFFER = 64 * 1024
-"""Bytes a channel of a tape can wait for its disk: seven seconds of G.711 at 20 ms."""
+TAPE_BUFFER = 256 * 1024
+"""Bytes of a channel that can wait for the disk: 29 s of G.711 at 20 ms, more than waits in a socket after a stall."""
+TAPE_RESIDENT = 32 * 1024
+"""Bytes of it that stay in memory after use."""
 TAPE_SLACK = ROW
 
 UInt8 = npt.NDArray[np.uint8]
@@ -65,8 +67,8 @@ class Layout:
 
     @property
     def channels(self) -> int:
-        """Tape channels: two a tape, two tapes a leg at most on average."""
-        return 4 * self.legs
+        """Tape channels: two a tape, as many tapes as legs."""
+        return 2 * self.legs
 
     def sections(self) -> dict[str, tuple[int, int]]:
         """Name -> (offset, size), page aligned."""
@@ -74,7 +76,7 @@ class Layout:
             "rows": 2 * self.rows * ROW,
             "headers": self.rows * 64,
             "tape_data": self.channels * TAPE_BUFFER + TAPE_SLACK,
-            "tape_state": self.channels * 8 * 4,
+            "tape_state": self.channels * 8 * 5,
             "legs": (self.legs + 1) * 128,
         }
         sections, offset = {}, 0
@@ -120,7 +122,7 @@ class Arena:
         self.headers_address = int(part["headers"].ctypes.data)
         self.tape_data: UInt8 = part["tape_data"]
         self.tape_address = int(part["tape_data"].ctypes.data)
-        state = part["tape_state"][: layout.channels * 32].view(np.int64).reshape(4, layout.channels)
+        state = part["tape_state"][: layout.channels * 40].view(np.int64).reshape(5, layout.channels)
         self.tape_head: Int64 = state[0]
         """Bytes of a channel's buffer that are in its file."""
         self.tape_tail: Int64 = state[1]
@@ -129,6 +131,8 @@ class Arena:
         """Good bytes of the channel's file."""
         self.tape_generation: Int64 = state[3]
         """Which opening the channel belongs to (numbers given by the edge, from 1)."""
+        self.tape_packets: Int64 = state[4]
+        """Records that were put into the channel's buffer."""
         count = layout.legs + 1
         legs = part["legs"][: count * 128]
         self.names: UInt8 = legs[: count * 64].reshape(2 * count, 32)
@@ -146,6 +150,12 @@ class Arena:
         self.overflows: UInt32 = words[5].view(np.uint32)
         """SO_RXQ_OVFL counter of each socket as last seen."""
         self.name_lengths: Int64 = words[6:8].reshape(2 * count)
+
+    def forget_tape(self, channel: int) -> None:
+        """Gives memory back that a channel's buffer took while its disk was slow; the buffer is empty."""
+        start, _ = self.layout.sections()["tape_data"]
+        start += channel * TAPE_BUFFER + TAPE_RESIDENT
+        self._map.madvise(mmap.MADV_REMOVE, start, TAPE_BUFFER - TAPE_RESIDENT)
 
 
 def forbid_dumps() -> None:

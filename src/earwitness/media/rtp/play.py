@@ -14,10 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import av
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from earwitness.media.rtp.arena import MAX_PACKET, PAYLOAD
 from earwitness.media.rtp.legs import Leg, Legs
@@ -90,6 +88,8 @@ def encode(samples: npt.NDArray[np.int16], rate: int, codec: tuple[str, int, int
 
 
 def _resample(samples: npt.NDArray[np.int16], rate: int, target: int) -> npt.NDArray[np.int16]:
+    import soxr  # loaded by the first play that needs it: a media process must be up again in no time
+
     converted: npt.NDArray[np.int16] = soxr.resample(samples, rate, target)
     return converted
 
@@ -99,6 +99,8 @@ def _whole_frames(samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.i
 
 
 def _av_frames(samples: npt.NDArray[np.int16], codec: str, rate: int, size: int) -> list[bytes]:
+    import av  # see _resample
+
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
@@ -189,7 +191,7 @@ class Player:
     def _encode(play: Play, samples: npt.NDArray[np.int16], rate: int, codec: tuple[str, int, int]) -> None:
         try:
             play.frames, play.ticks = encode(samples, rate, codec)
-        except (PlayError, av.FFmpegError, ValueError) as error:
+        except Exception as error:  # whatever a codec library raises must not leave the leg without its caller's voice
             play.error = str(error)
         play.ready = True
 

@@ -208,10 +208,3 @@ class MmsgSweep:
         lengths = self._arena.lengths[rows].astype(np.int64)
         lengths[(self._row_header[rows, 6] & np.uint64(MSG_TRUNC)) != 0] = 0
         return Batch(rows, sockets, lengths, self._row_header[rows, 5].astype(np.int64))
-
-
-def open_sweep(arena: Arena, kind: str) -> Sweep:
-    """The best sweep that this machine allows (``auto``), or the one that is asked for."""
-    if kind not in ("auto", "mmsg"):
-        raise ValueError(f"no such sweep: {kind}")
-    return MmsgSweep(arena)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from earwitness.media.rtp.arena import PAYLOAD, ROW, TAPE_BUFFER, Arena, Int64
+from earwitness.media.rtp.arena import PAYLOAD, ROW, TAPE_BUFFER, TAPE_RESIDENT, Arena, Int64
 from earwitness.media.tape.format import RECORD_HEADER, encode_header
 
 NEVER = np.iinfo(np.int64).max
@@ -77,7 +77,8 @@ class Tapes:
         self.from_us: Int64 = np.full(channels, NEVER, np.int64)
         self.until_us: Int64 = np.full(channels, NEVER, np.int64)
         self._start_us: Int64 = np.zeros(channels, np.int64)
-        self._packets: Int64 = np.zeros(channels, np.int64)
+        self._packets: Int64 = arena.tape_packets
+        self._highest: Int64 = np.zeros(channels, np.int64)
         self.openings: dict[int, Opening] = {}
         self._work: deque[Opening] = deque()
         self._wake = threading.Event()
@@ -123,12 +124,13 @@ class Tapes:
                 arena.tape_tail[channel] = 0
                 arena.tape_head[channel] = 0
                 arena.tape_committed[channel] = 0
+                arena.tape_packets[channel] = 0
                 arena.tape_generation[channel] = generation
             elif arena.tape_head[channel] > arena.tape_tail[channel]:
                 arena.tape_head[channel] = 0
                 arena.tape_tail[channel] = 0
             self._start_us[channel] = opening.start_us
-            self._packets[channel] = 0
+            self._highest[channel] = arena.tape_tail[channel]
             self.until_us[channel] = NEVER
             self.from_us[channel] = opening.start_us
         self.openings[opening.slot] = opening
@@ -197,6 +199,8 @@ class Tapes:
         last = first + counts - 1
         tail[channels[last]] = places[last] + sizes[last]
         self._packets[channels[last]] += counts
+        if int(places.max()) > TAPE_RESIDENT:
+            self._highest[channels[last]] = np.maximum(self._highest[channels[last]], tail[channels[last]])
 
     def _overflow(self, channels: Int64, arrival_us: Int64) -> None:
         for channel, at in zip(channels.tolist(), arrival_us.tolist(), strict=True):
@@ -236,6 +240,7 @@ class Tapes:
             self._attend(opening)
 
     def _attend(self, opening: Opening) -> None:
+        closing = opening.closing  # looked at before writing: what is appended meanwhile belongs on the tape
         if opening.wait and not self._stopping.is_set():
             opening.wait -= 1
         else:
@@ -243,7 +248,7 @@ class Tapes:
                 self._write(opening)
             except OSError as error:
                 self._failed(opening, error)
-        if opening.closing and not self._stopping.is_set():
+        if closing and not self._stopping.is_set():
             if opening.failed and opening.patience > 0:
                 opening.patience -= 1
             else:
@@ -308,6 +313,8 @@ class Tapes:
                 until = int(min(self.until_us[channel], self._now_us()))
                 missing = opening.missing[number] or [opening.start_us, until, 0]
                 opening.missing[number] = [missing[0], until, missing[2]]
+            if self._highest[channel] > TAPE_RESIDENT:
+                arena.forget_tape(channel)
         self._report_missing(opening)
         self._close_files(opening)
         sizes = tuple(int(arena.tape_committed[channel]) for channel in channels)
