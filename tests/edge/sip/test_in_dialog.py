@@ -122,19 +122,58 @@ def test_reinvite_waits_for_the_ack_of_our_200(wire: Any, req: Any) -> None:
     assert [m.method for m in out] == ["INVITE"]
 
 
+def test_reinvite_that_meets_a_waiting_one_of_ours_is_491(wire: Any, req: Any) -> None:
+    wire.put(req("INVITE", body=OFFER))
+    session = wire.handler.sessions[0]
+    session.accept(ANSWER)
+    session.reinvite(OFFER)
+    wire.take()
+    again = req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER)
+    assert [m.status for m in wire.put(again)] == [100, 491]
+    assert [m.method for m in wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag))] == ["INVITE"]
+
+
 def test_no_reinvite_while_the_peers_is_open(wire: Any, req: Any) -> None:
     session = called(wire, req)
     wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
     assert session.reinvite(OFFER) is False
 
 
-def test_reinvite_before_the_ack_of_an_offer_is_491(wire: Any, req: Any) -> None:
+def test_reinvite_that_overtakes_the_ack_waits_for_it(wire: Any, req: Any) -> None:
     wire.put(req("INVITE"))
     session = wire.handler.sessions[0]
     session.accept(OFFER)
     wire.take()
-    out = wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
-    assert [m.status for m in out] == [100, 491]
+    again = req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER)
+    assert [m.status for m in wire.put(again)] == [100]
+    assert [m.status for m in wire.put(again)] == [100]
+    late = req("INVITE", branch="z9hG4bK-re3", cseq=3, to_tag=session.local_tag, body=OFFER)
+    assert [m.status for m in wire.put(late)] == [100, 500]
+    assert session.reinvite(OFFER) is False
+    wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag, body=ANSWER))
+    assert wire.handler.names == ["invite", "ack", "reinvite"]
+    assert session.accept_reinvite(ANSWER)
+
+
+def test_reinvite_that_overtakes_the_ack_can_be_cancelled(wire: Any, req: Any) -> None:
+    wire.put(req("INVITE", body=OFFER))
+    session = wire.handler.sessions[0]
+    session.accept(ANSWER)
+    wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
+    out = wire.put(req("CANCEL", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag))
+    assert [m.status for m in out][-2:] == [200, 487]
+    wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag))
+    assert wire.handler.names == ["invite", "ack"]
+
+
+def test_hang_up_while_everything_waits_for_the_ack(wire: Any, req: Any) -> None:
+    wire.put(req("INVITE", body=OFFER))
+    session = wire.handler.sessions[0]
+    session.accept(ANSWER)
+    wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
+    session.bye()
+    assert [m.status for m in wire.take()][-1] == 487
+    assert [m.method for m in wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag))] == ["BYE"]
 
 
 def test_update_and_its_result(wire: Any, req: Any, resp: Any) -> None:

@@ -1,11 +1,9 @@
 """Dialogs: the state that both ends keep to reach each other within a call (RFC 3261 §12).
 
 Where a request within the dialog goes: to the first Route, else to the remote target (the peer's Contact). Its
-transport
-is the URI's, or the one the dialog began with. A name instead of an IP address is never resolved, because it is a
-stranger's: such requests, and
-those of a peer behind NAT (``pinned``), take the flow on which the dialog lives. A strict router (no ``lr``) gets RFC
-2543 routing (§12.2.1.1).
+transport is the URI's, or the one the dialog began with. A name instead of an IP address is never resolved, because
+it is a stranger's: such requests, and those of a peer behind NAT (``pinned``), take the flow on which the dialog
+lives. A strict router (no ``lr``) gets RFC 2543 routing (§12.2.1.1).
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 randomness.
 
 ``receive`` takes one datagram, or one framed message of a stream; ``take_outgoing`` gives what is to be sent;
-``next_timer`` says
-when ``fire_timers`` wants to be called. Neither ``receive`` nor ``fire_timers`` ever raises. What is not answered is
-counted in
-``counters`` under the reason.
+``next_timer`` says when ``fire_timers`` wants to be called. Neither ``receive`` nor ``fire_timers`` ever raises. What
+is not answered is counted in ``counters`` under the reason.
 
 Road of a request: parse -> defects (400, 505, ...) stateless -> its transaction (repeated: the same answer again) ->
 ACK, CANCEL
@@ -54,8 +52,7 @@ class Endpoint:
     """See the module.
 
     ``clock`` gives seconds (monotonic). ``rng`` makes tags and branches: ``random.SystemRandom()`` except in tests.
-    ``on_output`` is called
-    when something to send has appeared where there was nothing.
+    ``on_output`` is called when something to send has appeared where there was nothing.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
 """Header names, lists, parameters, Via and CSeq (RFC 3261 §7.3, §20, §25).
 
 Parsing is lazy: a message keeps its header text, these functions read what is asked for. They raise ``SipParseError``
-and
-nothing else, and take time linear in the length of their input.
+and nothing else, and take time linear in the length of their input.
 """
 
 from __future__ import annotations

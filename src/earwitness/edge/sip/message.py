@@ -1,9 +1,9 @@
 """SIP messages: parsing a stranger's bytes, reading headers when asked, writing our own.
 
 A message is its start line, its header fields in order as they were written, and its body as bytes. Header text is
-UTF-8 where
-it is, and any other byte survives a round trip (surrogateescape). Folded lines are joined by a space; compact names are
-looked up by their long form. Whatever is copied from a peer (Via, From, To, Call-ID, Record-Route) is copied as text.
+UTF-8 where it is, and any other byte survives a round trip (surrogateescape). Folded lines are joined by a space;
+compact names are looked up by their long form. Whatever is copied from a peer (Via, From, To, Call-ID, Record-Route)
+is copied as text.
 
 ``parse_message`` accepts everything that has the outline of a SIP message, so that a wrong one can still be answered;
 ``defect`` says what is wrong with it.

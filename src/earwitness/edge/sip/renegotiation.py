@@ -2,10 +2,8 @@
 4028).
 
 At most one of ours (``_out``) and one of the peer's (``_in``) is open. Who meets the other on the way answers 491 and
-tries again
-later: the side that made the Call-ID after 2.1..4 s, the other after 0..2 s. A second request while the first is
-unanswered gets 500.
-Ours waits while our own 2xx has not been ACKed.
+tries again later: the side that made the Call-ID after 2.1..4 s, the other after 0..2 s. A second request while the
+first is unanswered gets 500. Ours waits while our own 2xx has not been ACKed.
 """
 
 from __future__ import annotations
@@ -55,6 +53,7 @@ class Renegotiation:
         self._retry: Timer | None = None
         self._in: ServerTransaction | None = None
         self._in_request: Request | None = None
+        self._held: tuple[InviteServerTransaction, Request] | None = None
         self._repeater: AnswerRepeater | None = None
         self._unacked: tuple[InviteClientTransaction, Response, Exchange] | None = None
         self._peer_updates = False
@@ -99,7 +98,7 @@ class Renegotiation:
         ready = session.dialog is not None and session.alive
         if ours.method == "INVITE":
             ready = ready and session.state.value == "confirmed"
-        if not ready or self._out or self._queued or self._in or self._unacked:
+        if not ready or self._out or self._queued or self._in or self._held or self._unacked:
             return False
         if self._repeater is not None:
             self._queued = ours
@@ -209,22 +208,20 @@ class Renegotiation:
             dialog.refresh_target(request)
             headers = [("Contact", dialog.contact), *session.timer.answer_headers(request)]
             transaction.respond(200, headers=headers)
-        elif self._in is not None or (invite and session.state.value == "early"):
+        elif self._in is not None or self._held is not None or (invite and session.state.value == "early"):
             transaction.respond(500, headers=[("Retry-After", str(int(self._core.chance(0, 10))))])
-        elif (self._out is not None and self._retry is None) or self._unacked is not None or self._offered_unanswered():
+        elif (self._out is not None and self._retry is None) or self._queued is not None or self._unacked is not None:
             transaction.respond(491)
-        else:
+        elif self._repeater is None:
             self._take(transaction, request)
-
-    def _offered_unanswered(self) -> bool:
-        """Our 2xx made the offer and its answer, in the ACK, is not here."""
-        request = self._session.request
-        return self._repeater is not None and request is not None and not request.body
+        elif isinstance(transaction, InviteServerTransaction):
+            self._held = (transaction, request)
+            transaction.on_cancel = self._on_cancel
+        else:
+            transaction.respond(491)
 
     def _take(self, transaction: ServerTransaction, request: Request) -> None:
         session = self._session
-        if self._repeater is not None:
-            self._acknowledge()
         if session.owner is None:
             transaction.respond(488)
             return
@@ -264,8 +261,18 @@ class Renegotiation:
         """An ACK; True when it is the one that was awaited."""
         if self._repeater is None or self._repeater.cseq != request.cseq[0]:
             return False
-        self._acknowledge()
+        self.stop_repeating()
         return True
+
+    def resume(self) -> None:
+        """The awaited ACK has been told to the owner: go on with what had to wait for it."""
+        held, self._held = self._held, None
+        queued, self._queued = self._queued, None
+        if held is not None:
+            self._take(*held)
+        elif queued is not None:
+            self._start(queued)
+        self._session.settled()
 
     def stop_repeating(self) -> None:
         """Nobody wants our 2xx any more."""
@@ -280,15 +287,10 @@ class Renegotiation:
             self._retry = None
         self._out = self._queued = None
         transaction, self._in, self._in_request = self._in, None, None
+        if transaction is None and self._held is not None:
+            transaction, self._held = self._held[0], None
         if transaction is not None:
             transaction.respond(487)
-
-    def _acknowledge(self) -> None:
-        self.stop_repeating()
-        queued, self._queued = self._queued, None
-        if queued is not None:
-            self._start(queued)
-        self._session.settled()
 
     def _on_no_ack(self) -> None:
         self._repeater = None
@@ -299,7 +301,11 @@ class Renegotiation:
             self._session.settled()
 
     def _on_cancel(self, request: Request) -> None:
-        self.reject(487, None, ())
+        if self._held is not None:
+            self._held[0].respond(487)
+            self._held = None
+        else:
+            self.reject(487, None, ())
 
 
 def send_ack(

@@ -183,8 +183,11 @@ class Session:
 
     def receive_ack(self, request: Request) -> None:
         """An ACK in our dialog."""
-        if self.renegotiation.acknowledged(request) and self.alive and self.owner is not None:
+        if not self.renegotiation.acknowledged(request):
+            return
+        if self.alive and self.owner is not None:
             self.core.guard(self.owner.on_ack, self, request)
+        self.renegotiation.resume()
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """A new request with our tags, already checked by the endpoint."""

@@ -1,8 +1,7 @@
 """Session timers (RFC 4028): a call whose peer has vanished ends although nobody said BYE.
 
 Either end refreshes the session (re-INVITE or UPDATE) before the interval is over. The refresher does so at half of
-it; the other
-end hangs up when no refresh came until shortly before it.
+it; the other end hangs up when no refresh came until shortly before it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A session that we began: our INVITE, the peer's answers (RFC 3261 §13.2, forking of §13.2.2.4, RFC 3262).
 
 A proxy may fork the INVITE: each To tag is a dialog of its own. The first 2xx wins; every other one is ACKed and hung
-up. So is a 2xx
-that crosses our CANCEL. Reliable 1xx are PRACKed in RSeq order.
+up. So is a 2xx that crosses our CANCEL. Reliable 1xx are PRACKed in RSeq order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A session that a peer began: their INVITE, our answer (RFC 3261 §13.3, RFC 3262).
 
 Where the caller requires 100rel, each 1xx above 100 is sent reliably: with an RSeq, one at a time, repeated until its
-PRACK; a final
-2xx waits for that PRACK, and 64*T1 without one ends the call with 504. For callers that merely support it 1xx are
-sent plainly.
+PRACK; a final 2xx waits for that PRACK, and 64*T1 without one ends the call with 504. For callers that merely support
+it 1xx are sent plainly.
 """
 
 from __future__ import annotations

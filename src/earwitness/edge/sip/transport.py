@@ -1,8 +1,8 @@
 """Connects an ``Endpoint`` to real sockets and a real clock: one UDP socket, TCP connections in and out, one timer.
 
 Nothing that a peer sends or fails to take stops it: every send is guarded (an address that ``sendto`` refuses would
-otherwise close
-the listener), a connection that cannot be framed is closed alone, queues and the number of connections are bounded.
+otherwise close the listener), a connection that cannot be framed is closed alone, queues and the number of
+connections are bounded.
 """
 
 from __future__ import annotations
