@@ -12,16 +12,24 @@ from fastapi.middleware.cors import CORSMiddleware
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
 from earwitness.web.api import (
+    call_routes,
     conversations,
+    division_operations,
+    edges,
     grants,
     media,
+    numbers,
+    oauth_clients,
     organizations,
     own,
+    phone_bases,
+    phones,
     play,
     recording_settings,
     recordings,
     roles,
     sites,
+    stations,
     tokens,
     trunk_bases,
     trunks,
@@ -37,20 +45,29 @@ from earwitness.web.kernel.signing import UrlSigner, load_key
 
 FAMILIES = (
     tokens.family,
+    oauth_clients.family,
     organizations.family,
+    division_operations.family,
     roles.family,
     grants.family,
     users.family,
     sites.family,
     trunk_bases.family,
     trunks.family,
+    phone_bases.family,
+    phones.family,
+    stations.family,
+    numbers.family,
+    call_routes.family,
     conversations.family,
     recordings.family,
     recording_settings.family,
     media.family,
     own.family,
     play.family,
+    edges.family,
 )
+"""In the order in which paths are tried: ``edges`` comes last, its ``{edgeId}`` would swallow the others."""
 
 
 def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:

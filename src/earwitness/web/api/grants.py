@@ -226,7 +226,7 @@ def remove_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivisi
         subject = _subject(session, subjectId)
         for pair in body.grants:
             take(session, caller, subject[:2], pair.role_id, _division(session, pair.division_id), now)
-        _keep_an_administrator(session)
+        keep_an_administrator(session)
 
 
 @family.operation(
@@ -246,7 +246,7 @@ def replace_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivis
             if (role.id, grant.division_id) not in wanted:
                 take(session, caller, subject, role.id, grant.division_id, now)
         _add(session, caller, parts, subject, body.grants)
-        _keep_an_administrator(session)
+        keep_an_administrator(session)
 
 
 @family.operation(
@@ -275,7 +275,7 @@ def remove_grant(caller: Signed, parts: Parts, subjectId: str, divisionId: str, 
     with parts.database.transaction() as session:
         subject = _subject(session, subjectId)
         take(session, caller, subject[:2], roleId, divisionId, parts.clock.now_us())
-        _keep_an_administrator(session)
+        keep_an_administrator(session)
 
 
 @family.operation(
@@ -350,7 +350,7 @@ def remove_users(caller: Signed, parts: Parts, roleId: str, body: list[str]) -> 
             subject = _subject(session, user_id)
             if access_store.revoke(session, user_id, roleId):
                 _note(session, caller, now, "revoke", subject[:2], {"roleId": roleId, "divisionId": EVERY_DIVISION})
-        _keep_an_administrator(session)
+        keep_an_administrator(session)
     return body
 
 
@@ -388,7 +388,7 @@ def set_user_roles(caller: Signed, parts: Parts, subjectId: str, body: list[str]
             if role_id not in held:
                 home = divisions.home(session).id
                 give(session, caller, (kind, subject_id), roles.find_role(session, role_id), home, now)
-        _keep_an_administrator(session)
+        keep_an_administrator(session)
         return roles.authorization_of(session, kind, subject_id)
 
 
@@ -406,7 +406,7 @@ def _division(session: Session, division_id: str | None) -> str:
     return division_id or divisions.home(session).id
 
 
-def _keep_an_administrator(session: Session) -> None:
+def keep_an_administrator(session: Session) -> None:
     """:raises ApiError: 409, nobody would be left who could repair the rights."""
     role = access_store.default_role(session, "administrator")
     if role is None:

@@ -1,0 +1,43 @@
+"""What a division still holds."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from earwitness.store.tables import (
+    CallRoute,
+    ConversationDivision,
+    DidPool,
+    Grant,
+    Phone,
+    PhoneBase,
+    Site,
+    Station,
+    Trunk,
+    TrunkBase,
+    User,
+)
+
+_HOLDS = (
+    (User, "users"),
+    (Grant, "grants"),
+    (ConversationDivision, "conversations"),
+    (Site, "sites"),
+    (TrunkBase, "trunk bases"),
+    (Trunk, "trunks"),
+    (PhoneBase, "phone bases"),
+    (Phone, "phones"),
+    (Station, "stations"),
+    (DidPool, "number ranges"),
+    (CallRoute, "call routes"),
+)
+
+
+def first_use(session: Session, division_id: str) -> str | None:
+    """What kind of object is in the division, deleted ones included; None: it is empty."""
+    for table, name in _HOLDS:
+        column = table.__table__.c.division_id
+        if session.execute(select(column).where(column == division_id).limit(1)).first() is not None:
+            return name
+    return None
