@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from peers import digest
 from peers.ports import free_port
 from peers.process import Process
 from peers.scenario import Scenario
@@ -87,6 +88,18 @@ class Sipp:
             return fitting[nth] if len(fitting) > nth else None
 
         return eventually(found, f"sipp to see {start}", 10)
+
+    def credentials(self, password: str, method: str = "INVITE") -> dict[str, str]:
+        """The digest parameters of the last request that had any.
+
+        :raises AssertionError: they do not prove the password.
+        """
+        text = self._messages.read_text(errors="replace")
+        found = re.findall(r"^(?:Proxy-)?Authorization: *([^\r\n]*)", text, re.MULTILINE)
+        assert found, "no credentials came"
+        values = digest.parameters(found[-1])
+        assert values["response"] == digest.response(values, password, method), values
+        return values
 
     def statistics(self) -> dict[str, str]:
         """The last line of sipp's statistics (only for loads)."""

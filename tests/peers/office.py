@@ -39,7 +39,8 @@ class Office:
 
     def trunk(self, name: str, host: str, pattern: str = r"\+49\d+", **properties: Any) -> Any:
         """Another trunk, to a peer at ``host``."""
-        self.ports.setdefault(host, free_port(host))
+        if host.startswith("127."):
+            self.ports.setdefault(host, free_port(host))
         self.trunks[host] = self._trunk(name, host, pattern, **properties)
         return self.trunks[host]
 

@@ -7,7 +7,6 @@ within a call; a new INVITE as ``answering`` says.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import re
 import socket
@@ -17,14 +16,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from peers import digest
 from peers.rtp import Address, RtpEnd
 
 CODECS = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 101: "telephone-event/8000", 111: "opus/48000/2"}
 _number = itertools.count(1)
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class SipText:
@@ -291,16 +287,13 @@ class Probe:
         if asked.status != 401:
             return asked
         challenge = next(value for value in asked.every("www-authenticate") if "SHA-256" not in value)
-        asked_for = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge.partition(" ")[2]))
-        realm, nonce = asked_for["realm"], asked_for["nonce"]
-        count, mine = "00000001", f"{unique:08x}"
-        secret = _md5(f"{username}:{realm}:{password}")
-        response = _md5(f"{secret}:{nonce}:{count}:{mine}:auth:{_md5(f'REGISTER:{target}')}")
-        return send(
-            2,
-            f'Authorization: Digest username="{username}", realm="{realm}", nonce="{nonce}", uri="{target}", '
-            f'response="{response}", algorithm=MD5, qop=auth, nc={count}, cnonce="{mine}"\r\n',
+        values = {**digest.parameters(challenge), "username": username, "uri": target}
+        values |= {"nc": "00000001", "cnonce": f"{unique:08x}", "qop": "auth"}
+        values["response"] = digest.response(values, password, "REGISTER")
+        quoted = ", ".join(
+            f'{name}="{value}"' for name, value in values.items() if name not in ("nc", "qop", "algorithm")
         )
+        return send(2, f"Authorization: Digest {quoted}, algorithm=MD5, qop=auth, nc={values['nc']}\r\n")
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

@@ -63,11 +63,13 @@ def test_carriers_call_each_other_over_tcp_with_a_password_and_give_up(tmp_path:
     with Carrier(tmp_path / "a") as calling, Carrier(tmp_path / "b", "127.0.0.3") as called:
         at = free_port(called.host)
         answer = called.answer(
-            Called().offered().challenge("b", "a", "secret", status=401).ring().cancelled(), transport="tcp", port=at
+            Called().offered().challenge("b", status=401).ring().cancelled(), transport="tcp", port=at
         )
         scenario = Caller().invite().authorise("a", "secret").ringing().cancel()
         calling.call(scenario, f"{called.host}:{at}", "123", transport="tcp").finish()
-        answer.finish()
+        assert answer.finish().credentials("secret")["username"] == "a"
+        with pytest.raises(AssertionError):
+            answer.credentials("wrong")
 
 
 @pytest.mark.system

@@ -161,13 +161,14 @@ def test_a_carrier_that_wants_a_password_gets_ours(office, carrier_at, phones, s
         trunk_sip_authentication_credentials_realm="carrier",
     )
     alice = phones(office, "alice")
-    scenario = Called().offered().challenge("carrier", "earwitness", "trunk secret", status=status)
+    scenario = Called().offered().challenge("carrier", status=status)
     called = carrier_at(host).answer(scenario.ring().answer().play(440).pause(1500).bye(), port=office.ports[host])
     number = f"+4955{status}" + new_caller()[-8:]
     mark = alice.dial(number)
     alice.wait("CALL_ESTABLISHED", after=mark)
     conversation = office.recorder.conversation(number)
     called.finish()
+    assert called.credentials("trunk secret")["username"] == "earwitness"
     (recording,) = office.recorder.recordings(conversation)
     assert_tone(office.recorder.audio(recording), 0, 440, from_ms=SETTLE_MS, to_ms=-SETTLE_MS)
 
