@@ -406,6 +406,15 @@ def test_a_tape_file_of_garbage_is_silence(spool: MakeSpool, data: bytes, head: 
     assert render_tape(plan, lambda data: None).length_ms == 1000
 
 
+def test_packets_that_claim_to_be_weeks_late_cost_nothing(spool: MakeSpool) -> None:
+    packets = talk(440, 3.0) + [
+        (START_US + 40 * 86_400_000_000 + k, data) for k, (_, data) in enumerate(talk(440, 1.0))
+    ]
+    rendering = render(spool().simple(3.0, packets, []))[2]
+    assert rendering.length_ms == 3000
+    assert [gap for gap in rendering.sheet.channels[0].gaps if gap.to_ms > 3000] == []
+
+
 def test_many_sources_of_one_packet_each_stay_cheap(spool: MakeSpool) -> None:
     packets = [
         (START_US + k * 100, rtp(0, k, k * 7919, k * 2654435761 & 0xFFFFFFFF, bytes(160))) for k in range(20_000)

@@ -71,6 +71,7 @@ class Channel:
         """
         self.rate, self.from_us, self.epoch, self.tally = rate, from_us, epoch, tally
         self.queue = Packets.empty()
+        self._sorted = True
         self.blocks = 0
         self.written = 0
         """Samples that left."""
@@ -86,6 +87,7 @@ class Channel:
     def feed(self, packets: Packets) -> None:
         """Takes packets in order of arrival."""
         self.queue = join(self.queue, packets)
+        self._sorted = bool((np.diff(self.queue.arrival_us) >= 0).all())
 
     def advance(self, now_us: int) -> list[I16]:
         """Lines of samples that are final, given that every packet that arrived before ``now_us`` has been fed."""
@@ -115,12 +117,11 @@ class Channel:
 
     def _place(self, until_us: int | None, *, last: bool) -> None:
         count = len(self.queue)
-        if until_us is not None:
-            count = (
-                int(np.argmax(self.queue.arrival_us >= until_us))
-                if (self.queue.arrival_us >= until_us).any()
-                else count
-            )
+        if until_us is not None and self._sorted:
+            count = int(np.searchsorted(self.queue.arrival_us, until_us))
+        elif until_us is not None:
+            beyond = self.queue.arrival_us >= until_us
+            count = int(np.argmax(beyond)) if beyond.any() else count
         batch, self.queue = self.queue.select(slice(0, count)), self.queue.select(slice(count, None))
         if not count:
             return
@@ -138,7 +139,7 @@ class Channel:
         strays = np.zeros(len(headers.row), dtype=np.bool_)
         for ssrc, rows in groups(headers.ssrc):
             known = self._sources.get(ssrc)
-            if known is None and (len(rows) < 2 or len(self._sources) >= MAX_SOURCES) and (last or len(rows) < 2):
+            if known is None and (len(rows) < 2 or len(self._sources) >= MAX_SOURCES):
                 strays[rows] = True
                 continue
             if known is None:
@@ -253,8 +254,8 @@ class Channel:
         line[:carried] = self._carry[:carried]
         self._carry = self._carry[carried:]
         if pending is not None:
-            due = pending.start < boundary if not last else np.ones(len(pending.start), dtype=np.bool_)
-            self._pending = [] if due.all() else [pending.select(~due)]
+            due = pending.start < boundary
+            self._pending = [] if last or due.all() else [pending.select(~due)]
             if due.any():
                 self._write_packets(pending if due.all() else pending.select(due), line, boundary)
         self.written = max(self.written, boundary)

@@ -170,7 +170,7 @@ class _PyavSink:
     def __init__(self, target: str, out: BinaryIO, rate: int, channels: int) -> None:
         container_format, codec = _PYAV[target]
         self.media_type, self.extension = FORMATS[target].media_type, FORMATS[target].extension
-        self.rate = rate
+        self.rate, self._channels = rate, channels
         self._doubled = target == "OGG_VORBIS" and channels == 1
         """The Vorbis encoder knows two channels only."""
         self._layout = "stereo" if channels == 2 or self._doubled else "mono"
@@ -201,7 +201,9 @@ class _PyavSink:
         self._container.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
-        """Writes the end."""
+        """Writes the end. A recording without any sample becomes 20 ms of silence, which every player takes."""
+        if not self._at:
+            self.samples(np.zeros((self.rate // 50, self._channels), dtype=np.int16))
         self._container.mux(self._stream.encode(None))
         self._container.close()
 
@@ -237,7 +239,10 @@ def _open_wav(source: BinaryIO) -> Master:
     while len(head := source.read(8)) == 8:
         name, size = head[:4], struct.unpack("<I", head[4:])[0]
         if name == b"fmt ":
-            tag, channels, rate = struct.unpack("<HHI", source.read(8))
+            layout = source.read(8)
+            if len(layout) < 8 or size < 8:
+                raise MasterError("a WAV that is cut short")
+            tag, channels, rate = struct.unpack("<HHI", layout)
             source.seek(size - 8 + size % 2, io.SEEK_CUR)
         elif name == b"data":
             break

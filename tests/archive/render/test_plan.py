@@ -1,0 +1,134 @@
+"""Tapes, pauses and annotations as the events tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tape_maker import PAYLOAD_TYPES, START_US
+
+from earwitness.archive.render import annotate, plan_folder
+from earwitness.archive.render.annotations import reason_of
+from earwitness.archive.render.plan import Codec
+
+MakeSpool = Callable[..., Any]
+SECOND = 1_000_000
+
+
+def test_b12_offsets_of_pauses(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.closed(0, START_US + 10 * SECOND, "hold", "on hold")
+    made.opened(1, START_US + 15 * SECOND)
+    made.closed(1, START_US + 20 * SECOND, "pause", "secure pause")
+    made.opened(2, START_US + 28 * SECOND)
+    made.closed(2, START_US + 30 * SECOND)
+    made.end(START_US + 30 * SECOND)
+    hold, pause = annotate(made.plan())
+    assert (hold.reason, pause.reason) == ("Hold", "SecurePause")
+    assert (hold.realtime_location_ms, hold.absolute_location_ms, hold.duration_ms) == (10_000, 10_000, 5_000)
+    assert (pause.realtime_location_ms, pause.absolute_location_ms, pause.duration_ms) == (20_000, 15_000, 8_000)
+    assert pause.why == ("secure pause",)
+    document = pause.to_document()
+    assert document["type"] == "pause"
+    assert document["recordingLocation"] == 15_000
+    assert document["recordingDurationMs"] == 0
+
+
+def test_b13_suppressed_start_is_a_pause_at_0(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.event(
+        START_US,
+        "tape.withheld",
+        tape_id="tape",
+        leg_id="leg",
+        kind="trunk",
+        reasons=[{"row": "flow", "why": "inside a flow that suppresses recording"}],
+    )
+    made.opened(0, START_US + 7 * SECOND)
+    made.closed(0, START_US + 9 * SECOND)
+    made.end(START_US + 9 * SECOND)
+    plan = made.plan()
+    assert plan.start_us == START_US + 7 * SECOND
+    (pause,) = annotate(plan)
+    assert (pause.reason, pause.realtime_location_ms, pause.absolute_location_ms) == ("FlowOrQueue", 0, 0)
+    assert pause.duration_ms == 7_000
+
+
+def test_a_pause_until_the_end_is_told(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.closed(0, START_US + 4 * SECOND, "external_transfer", "only external parties are left")
+    made.end(START_US + 9 * SECOND)
+    (pause,) = annotate(made.plan())
+    assert (pause.reason, pause.duration_ms) == ("Pause", 5_000)
+
+
+def test_waiting_for_consent_is_no_pause(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    reasons = [{"row": "consent", "why": "this trunk requires consent"}]
+    made.event(START_US, "tape.withheld", tape_id="tape", leg_id="leg", kind="trunk", reasons=reasons)
+    made.opened(0, START_US + 3 * SECOND)
+    made.closed(0, START_US + 5 * SECOND)
+    made.end(START_US + 5 * SECOND)
+    assert annotate(made.plan()) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (["hold"], "Hold"),
+        (["hold", "pause"], "SecurePause"),
+        (["queue", "hold"], "Hold"),
+        (["queue wait"], "FlowOrQueue"),
+        (["queue"], "FlowOrQueue"),
+        (["flow"], "FlowOrQueue"),
+        (["external_transfer"], "Pause"),
+        ([], "Pause"),
+    ],
+)
+def test_b10_reasons(rows: list[str], reason: str) -> None:
+    assert reason_of(tuple({"row": row, "why": ""} for row in rows)) == reason
+
+
+def test_an_opening_without_a_close_ends_with_its_leg(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.event(START_US + 5 * SECOND, "leg.ended", leg_id="leg", cause="client")
+    made.event(START_US + 6 * SECOND, "conversation.ended", cause="crash")
+    assert made.plan().length_us == 5 * SECOND
+
+
+def test_tapes_that_never_opened_are_no_plan(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.event(START_US, "tape.withheld", tape_id="tape", leg_id="leg", kind="trunk", reasons=[])
+    made.end(START_US + SECOND)
+    made.opened(0, START_US)
+    made.plan()
+    made.events = made.events[:-1]
+    made.folder.joinpath("events.jsonl").write_text("")
+    assert plan_folder(made.folder) == []
+
+
+def test_codecs_are_timed_and_cumulative(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin({"0": ["PCMU", 8000, 1]})
+    made.opened(0, START_US)
+    made.event(START_US + 2 * SECOND, "leg.media", leg_id="leg", payload_types={"96": PAYLOAD_TYPES["96"]})
+    made.event(START_US + 4 * SECOND, "leg.media", leg_id="leg", payload_types={"96": ["L16", 16000, 1]})
+    made.end(START_US + 5 * SECOND)
+    plan = made.plan()
+    assert plan.epoch(START_US - 1).find(0) == Codec("PCMU", 8000)
+    assert plan.epoch(START_US).find(96) is None
+    assert plan.epoch(START_US + 2 * SECOND).find(96) == Codec("OPUS", 48000, 2)
+    assert plan.epoch(START_US + 5 * SECOND).find(96) == Codec("L16", 16000)
+    assert plan.epoch(START_US + 5 * SECOND).find(0) == Codec("PCMU", 8000)
+    assert plan.epoch(START_US).find(101) == Codec("TELEPHONE-EVENT", 8000)
+    assert plan.epoch(START_US).find(18) == Codec("G729", 8000)
