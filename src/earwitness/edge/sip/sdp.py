@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 from dataclasses import dataclass
 
@@ -282,6 +283,7 @@ def formats_of(media: Media) -> tuple[Format, ...]:
     return tuple(found.values())
 
 
+@functools.lru_cache(4096)
 def is_address(host: str) -> bool:
     """A literal IP address."""
     try:
@@ -291,6 +293,7 @@ def is_address(host: str) -> bool:
     return True
 
 
+@functools.lru_cache(4096)
 def is_unspecified(host: str) -> bool:
     """``0.0.0.0`` or ``::``: no address, the old way to say hold."""
     try:
