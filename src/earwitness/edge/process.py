@@ -37,6 +37,7 @@ from earwitness.edge.sip.registrar import Registrar
 from earwitness.edge.sip.sdp import is_address, is_unspecified
 from earwitness.edge.sip.transport import Transport
 from earwitness.edge.sip.trunks import split_address
+from earwitness.edge.sip.uri import format_host
 from earwitness.edge.state import EdgeState, write_private
 from earwitness.media.engine.clock import WallClock
 from earwitness.media.engine.ours import OurEngine
@@ -340,8 +341,8 @@ class Edge:
             "pid": os.getpid(),
             "sip_host": "127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 - compared, not bound
             "sip_port": self.transport.port,
-            "control_host": self.control.host,
-            "control_port": self.control.port,
+            "control_url": f"http://{format_host(self.control.host)}:{self.control.port}",
+            "realm": self.switchboard.directory.snapshot.realm,
         }
 
     def _figures(self) -> dict[str, Any]:

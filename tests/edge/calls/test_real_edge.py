@@ -102,7 +102,7 @@ class RealEdge:
         return {"Authorization": "Bearer " + (self.data / "run" / "control.token").read_text()}
 
     def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.told['control_port']}{path}"
+        return f"{self.told['control_url']}{path}"
 
     def get(self, path: str) -> dict[str, Any]:
         answer = httpx.get(self.url(path), headers=self.headers, trust_env=False)

@@ -180,8 +180,8 @@ def carried(formats: Sequence[Format]) -> tuple[Format, ...]:
 def renumbered(formats: Sequence[Format], known: Sequence[Format]) -> tuple[Format, ...]:
     """The formats under the payload types that a leg already uses for them.
 
-    Within a session a payload type never changes its codec (RFC 3264 §8.3.2), so new codecs get numbers that ``known``, all
-    formats that the leg has seen so far, does not use.
+    Within a session a payload type never changes its codec (RFC 3264 §8.3.2), so new codecs get numbers that ``known``,
+    all formats that the leg has seen so far, does not use.
     """
     result: list[Format] = []
     taken = {item.payload_type for item in known}
