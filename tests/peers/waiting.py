@@ -18,7 +18,7 @@ def talk(seconds: float) -> None:
 def eventually(ask: Callable[[], T | None], what: str, within_s: float = 10.0, story: Callable[[], str] = str) -> T:
     """The first answer of ``ask`` that is true.
 
-    :raises AssertionError: none within ``within_s`` seconds; says ``what`` was waited for, the last answer, the ``story``.
+    :raises AssertionError: none within ``within_s`` seconds; tells ``what`` was not, the last answer, the ``story``.
     """
     deadline = time.monotonic() + within_s
     while True:
