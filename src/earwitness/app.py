@@ -82,7 +82,7 @@ def initialise(settings: Settings, organization: str, administrator_email: str) 
             database.dispose()
     except AlreadySetUpError as error:
         raise AppError(str(error)) from error
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, OSError, ValueError) as error:
         raise AppError(f"the database cannot be used: {error}") from error
     marker.touch(mode=0o600)
     return {
