@@ -181,3 +181,46 @@ def test_finished_calls_are_freed_without_the_garbage_collector(make_network: An
         assert [reference() for reference in alive] == [None, None]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_lives_of_calls_leave_nothing(make_network: Any, seed: int) -> None:
+    network = two(make_network, loss=0.1, duplicate=0.1, jitter=0.2, seed=seed)
+    rng = network.rng
+
+    def maybe(chance: float, action: Any) -> Any:
+        return lambda session, *rest: action(session, *rest) if rng.random() < chance else None
+
+    network.answers.on["invite"] = maybe(
+        0.8, lambda session, _: (session.progress(183, ANSWER), session.accept(ANSWER))
+    )
+    for recorder in (network.calls, network.answers):
+        recorder.on["reinvite"] = maybe(0.8, lambda session, _: session.accept_reinvite(ANSWER))
+        recorder.on["reinvite_result"] = maybe(0.7, lambda session, _: session.ack(ANSWER))
+        recorder.on["accepted"] = maybe(0.7, lambda session, _: session.ack(ANSWER))
+        recorder.on["request"] = maybe(0.8, lambda session, transaction, _: transaction.respond(200))
+    actions = [
+        lambda session: session.reinvite(OFFER),
+        lambda session: session.reinvite(b"", defer_ack=True),
+        lambda session: session.update(OFFER),
+        lambda session: session.reject_reinvite(488),
+        lambda session: session.request_in_dialog("INFO", body=b"x"),
+        lambda session: session.ack(ANSWER),
+        lambda session: session.accept(ANSWER) if session.role == "uas" else None,
+        lambda session: session.hang_up(),
+    ]
+    sessions = []
+    for _ in range(25):
+        sessions.append(dial(network, defer_ack=rng.random() < 0.3))
+        for _ in range(4):
+            network.run(rng.random())
+            rng.choice(actions)(rng.choice(sessions + network.answers.sessions))
+    network.run(40)
+    for session in sessions + network.answers.sessions:
+        session.hang_up()
+    assert {"accepted", "ack", "reinvite", "reinvite_result", "request", "bye"} <= {
+        *network.calls.names,
+        *network.answers.names,
+    }
+    clean(network)
+    assert all(not session.alive for session in sessions + network.answers.sessions)
