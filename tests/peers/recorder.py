@@ -71,7 +71,7 @@ class Recorder:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -84,7 +84,7 @@ class Recorder:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def start(self, within_s: float = 30.0) -> Recorder:
+    def start(self, within_s: float = 90.0) -> Recorder:
         """Starts ``earwitness serve`` and waits until the edge and the API answer."""
         with self.log.open("a") as log:
             log.write(f"--- start at {time.time():.3f}\n")
@@ -92,7 +92,7 @@ class Recorder:
         self.ready(within_s)
         return self
 
-    def ready(self, within_s: float = 30.0) -> None:
+    def ready(self, within_s: float = 90.0) -> None:
         """Waits until edge and API answer."""
 
         def answers() -> bool:
