@@ -336,13 +336,12 @@ class Edge:
         return self._routes.towards(peer), advertised
 
     def _whereabouts(self) -> dict[str, Any]:
-        host = self.arguments.sip_advertised or self.transport.host
         return {
             "pid": os.getpid(),
-            "sip_host": "127.0.0.1" if host in ("0.0.0.0", "::") else host,  # noqa: S104 - compared, not bound
+            "sip_host": self.transport.host,
             "sip_port": self.transport.port,
+            "sip_advertised": self.arguments.sip_advertised,
             "control_url": f"http://{format_host(self.control.host)}:{self.control.port}",
-            "realm": self.switchboard.directory.snapshot.realm,
         }
 
     def _figures(self) -> dict[str, Any]:
