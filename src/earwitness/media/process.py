@@ -300,6 +300,7 @@ class Service:
     def _do_play(self, slot: int, play_id: str, loop: bool, at: int, fds: list[int]) -> None:
         leg = self._legs.by_slot.get(slot)
         with os.fdopen(fds[0], "rb") as source:
+            source.seek(0)  # the edge and a predecessor share the position
             if leg is not None:
                 self._player.play(leg, play_id, source, loop=loop, at=at)
 

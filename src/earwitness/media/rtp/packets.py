@@ -108,6 +108,7 @@ def source_keys(names: UInt64) -> UInt64:
     keys: npt.NDArray[np.uint64] = names[:, 0].copy()
     six = (keys & np.uint64(0xFFFF)) == socket.AF_INET6
     if six.any():
-        mixed = (names[:, 1] * np.uint64(0x9E3779B97F4A7C15)) ^ (names[:, 2] * np.uint64(0xC2B2AE3D27D4EB4F))
-        keys[six] ^= mixed[six] << np.uint64(16)
+        low, high = names[six, 1], names[six, 2]
+        mixed = low * np.uint64(0x9E3779B97F4A7C15) + (high ^ high >> np.uint64(29)) * np.uint64(0xC2B2AE3D27D4EB4F)
+        keys[six] ^= mixed ^ mixed >> np.uint64(32)
     return keys
