@@ -143,7 +143,12 @@ def test_watcher_reads_a_log_again_only_when_it_grew(tmp_path: Path, monkeypatch
 
     _write(tmp_path, "live", OTHER)
     looked: list[Path] = []
-    monkeypatch.setattr(spool, "has_ended", lambda path: bool(looked.append(path)))
+
+    def look(path: Path) -> bool:
+        looked.append(path)
+        return False
+
+    monkeypatch.setattr(spool, "has_ended", look)
     watcher = SpoolWatcher(tmp_path)
     for _ in range(3):
         watcher.look()

@@ -3,7 +3,8 @@
 Steps: *plan* (which tapes become recordings), *render* (each tape rendered, sealed, its facts left beside it), *store*
 (all rows in one transaction), *clear* (the spool folder goes). Each is safe to repeat: a tape that was rendered is
 found rendered, a recording is sealed once under the id of its tape, rows that are there are left alone. So a crash
-anywhere, and a second run from the start, give exactly one recording. Only ids pass between steps.
+anywhere, and a second run from the start, give exactly one recording. Only ids pass between steps. The engine notes
+them in pairs: every note costs a write to the disk between hang-up and playback.
 """
 
 from __future__ import annotations
@@ -45,6 +46,17 @@ class Finaliser:
     def folder(self, conversation_id: str) -> Path:
         """The spool folder of a conversation."""
         return self.spool / conversation_id
+
+    def plan_and_render(self, conversation_id: str) -> list[str] | None:
+        """The first pair: ids of the tapes that have a recording now; None if there is nothing to store."""
+        tape_ids = self.plan(conversation_id)
+        return None if tape_ids is None else self.render(conversation_id, tape_ids)
+
+    def store_and_clear(self, conversation_id: str, tape_ids: list[str] | None) -> float:
+        """The second pair; gives the seconds that the spool folder is to stay yet."""
+        if tape_ids is not None:
+            self.store(conversation_id, tape_ids)
+        return self.clear(conversation_id)
 
     def plan(self, conversation_id: str) -> list[str] | None:
         """Ids of the tapes that become recordings; None if the conversation is stored already, or gone.

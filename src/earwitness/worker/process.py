@@ -137,14 +137,10 @@ class Worker:
             self._results.put((name, f"{type(error).__name__}: {error}", 0.0))
 
     def _finalise(self, conversation_id: str) -> None:
-        """The workflow. Its steps are those of ``worker.finalise``."""
+        """The workflow: two durable steps, made of those of ``worker.finalise``."""
         try:
-            step = self.engine.step
-            tape_ids = step("plan", self._finaliser.plan, conversation_id)
-            if tape_ids is not None:
-                done = step("render", self._finaliser.render, conversation_id, tape_ids)
-                step("store", self._finaliser.store, conversation_id, done)
-            again_s = step("clear", self._finaliser.clear, conversation_id)
+            tape_ids = self.engine.step("render", self._finaliser.plan_and_render, conversation_id)
+            again_s = self.engine.step("store", self._finaliser.store_and_clear, conversation_id, tape_ids)
         except Exception as error:
             self._results.put((conversation_id, f"{type(error).__name__}: {error}", 0.0))
             raise
