@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,7 @@ class Running:
     """A uvicorn server in a thread."""
 
     def __init__(self, app: Any) -> None:
+        self.app = app
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
@@ -169,12 +171,17 @@ class Site:
     world: World
     edge: FakeEdge
     arguments: WebArguments
+    app: Any
+    clients: dict[str | None, httpx.Client] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
 
     def http(self, name: str | None = "admin") -> httpx.Client:
+        if name in self.clients:
+            return self.clients[name]
         headers = {} if name is None else {"Authorization": f"Bearer {self.world.tokens[name]}"}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False, verify=False)
         self.closers.append(client.close)
+        self.clients[name] = client
         return client
 
     def sdk(self, name: str | None = "client") -> sdk.ApiClient:
@@ -186,44 +193,59 @@ class Site:
         return client
 
 
-@pytest.fixture
-def start_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[..., Site]]:
+    """Starts sites whose files are in ``folder``; ends them all."""
     running: list[Running] = []
     sites: list[Site] = []
 
     def start(database_url: str, **changes: Any) -> Site:
-        database = Database(database_url)
-        world = World(database)
+        world = World(Database(database_url))
         world.build()
         edge = FakeEdge()
         control = Running(edge)
         running.append(control.__enter__())
-        run_dir = tmp_path / "run"
+        run_dir = folder / "run"
         run_dir.mkdir(exist_ok=True)
         (run_dir / "edge.json").write_text(json.dumps({"control_url": control.url}))
         (run_dir / "control.token").write_text("control-token")
-        arguments = WebArguments(
-            **{
-                "database_url": database_url,
-                "vault_url": str(tmp_path / "vault"),
-                "keys_dir": tmp_path / "keys",
-                "run_dir": run_dir,
-                "spool_dir": tmp_path / "spool",
-                "wait_poll_s": 0.02,
-                **changes,
-            }
-        )
+        values = {
+            "database_url": database_url,
+            "vault_url": str(folder / "vault"),
+            "keys_dir": folder / "keys",
+            "run_dir": run_dir,
+            "spool_dir": folder / "spool",
+            "wait_poll_s": 0.02,
+        }
+        arguments = WebArguments(**{**values, **changes})
         server = Running(create_app(arguments))
         running.append(server.__enter__())
-        sites.append(Site(server.url, world, edge, arguments))
+        sites.append(Site(server.url, world, edge, arguments, server.app))
         return sites[-1]
 
-    yield start
-    for site in sites:
-        for close in (*site.closers, site.world.database.dispose):
-            close()
-    for server in reversed(running):
-        server.__exit__()
+    try:
+        yield start
+    finally:
+        for site in sites:
+            for close in (*site.closers, site.world.database.dispose):
+                close()
+        for server in reversed(running):
+            server.__exit__()
+
+
+@pytest.fixture
+def start_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    with starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def lasting_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all tests of a module, on SQLite."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "web.db").write_bytes(migrated_sqlite.read_bytes())
+    with starting(folder) as start:
+        yield start(f"sqlite:///{folder / 'web.db'}")
 
 
 @pytest.fixture

@@ -184,9 +184,8 @@ def test_divisions(sqlite_site):
     with pytest.raises(ApiException) as caught:
         api.delete_authorization_division(sqlite_site.world.sales)
     assert caught.value.status == 409
-    permitted = sdk.AuthorizationApi(sqlite_site.sdk("supervisor")).get_authorization_divisionspermitted_me(
-        "recording:recording:view"
-    )
-    assert [d.name for d in permitted] == ["Sales"]
+    path = "/api/v2/authorization/divisionspermitted/me"
+    permitted = sqlite_site.http("supervisor").get(path, params={"permission": "recording:recording:view"})
+    assert [d["name"] for d in permitted.json()] == ["Sales"]
     assert api.get_authorization_permissions(page_size=100).total > 5
     assert api.get_authorization_subjects_me().grants[0].role.name == "Administrator"

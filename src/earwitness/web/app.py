@@ -99,6 +99,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         strict_content_type=False,
     )
     app.state.services = services
+    app.state.operations = [route for family in FAMILIES for route in family.routes]
     errors.install(app)
     for family in FAMILIES:
         app.include_router(family)

@@ -335,7 +335,7 @@ def delete_role(caller: Signed, parts: Parts, roleId: str) -> None:
 )
 def list_permissions(caller: Signed, request: Request, page: Paging) -> Listing[PermissionCollection]:
     """Every permission that an operation asks for or that a built-in role holds, by domain."""
-    names = {name for route in request.app.routes for name in _needed(route)}
+    names = {name for route in request.app.state.operations for name in _needed(route)}
     for role in rules.DEFAULT_ROLES:
         names.update(role.permissions)
         names.update(name for policy in role.policies for name in policy_permissions(policy))

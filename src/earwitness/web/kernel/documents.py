@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_US = (datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 DATE_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-12-01T00:00:00.000Z"]}
 
 
@@ -44,8 +45,8 @@ class RequestBody(BaseModel):
 
 
 def date_text(us: int) -> str:
-    """UTC microseconds as ``yyyy-MM-ddTHH:mm:ss.SSSZ``."""
-    moment = EPOCH + timedelta(microseconds=us)
+    """UTC microseconds as ``yyyy-MM-ddTHH:mm:ss.SSSZ``; times beyond the year 9999 are its end."""
+    moment = EPOCH + timedelta(microseconds=min(us, LAST_US))
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 

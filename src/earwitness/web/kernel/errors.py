@@ -154,7 +154,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def allowed_methods(request: Request) -> set[str]:
     """Methods that the path of ``request`` knows."""
     methods: set[str] = set()
-    for route in request.app.routes:
+    for route in request.app.state.operations:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             methods |= set(route.methods or ())
     return methods

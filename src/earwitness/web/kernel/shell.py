@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import traceback
 import uuid
 from dataclasses import dataclass
 
@@ -83,12 +84,17 @@ class Shell:
             try:
                 await self.app(scope, self._bounded(receive), send_with_headers)
             except Exception as error:
-                log.exception("web.crash", path=scope["path"], method=scope["method"], correlation_id=correlation_id)
+                log.error(  # as text: renderers that show local variables would show secrets
+                    "web.crash",
+                    path=scope["path"],
+                    method=scope["method"],
+                    correlation_id=correlation_id,
+                    traceback="".join(traceback.format_exception(error)),
+                )
                 if status:
                     raise  # the reply is under way; the server must cut the connection
                 failure = errors.ApiError(500, "Something went wrong here; the log knows it by the context id.")
                 await errors.response(failure, correlation_id)(scope, receive, send_with_headers)
-                del error
         log.debug(
             "web.request",
             method=scope["method"],
