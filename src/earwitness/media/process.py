@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections import deque
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import structlog
 from earwitness.media.engine import wire
 from earwitness.media.engine.clock import KernelTime, WallClock
 from earwitness.media.rtp.arena import Arena, Layout, forbid_dumps
-from earwitness.media.rtp.legs import TAPS, Leg, Legs
+from earwitness.media.rtp.legs import TAPS, Address, Leg, Legs
 from earwitness.media.rtp.play import Player
 from earwitness.media.rtp.relay import RELATCH_WINDOW_US, Relay
 from earwitness.media.rtp.sweeps import open_sweep
@@ -40,6 +41,7 @@ RECONNECT_S = 0.1
 def run(socket_path: Path) -> None:
     """Serves the edge that listens on ``socket_path`` until SIGTERM, or until it says so."""
     forbid_dumps()
+    wire.allow_many_files()
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopping.append(number))
@@ -47,7 +49,7 @@ def run(socket_path: Path) -> None:
     while not stopping:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            connection.connect(str(socket_path))
+            wire.connect(connection, socket_path)
         except OSError:
             connection.close()
             time.sleep(RECONNECT_S)
@@ -80,6 +82,17 @@ def _greeting(connection: socket.socket, stopping: list[int]) -> tuple[list[Any]
         if poll.poll(IDLE_MS):
             return wire.receive(connection)
     return None
+
+
+def _numeric(address: Address | None) -> Address | None:
+    """An address as the kernel writes it; None when nothing can be sent there (hold, a name, no port)."""
+    if address is None or not 0 < address[1] <= 65535:
+        return None
+    try:
+        host = ip_address(address[0])
+    except ValueError:
+        return None
+    return None if host.is_unspecified else (str(host), address[1])
 
 
 class Service:
@@ -224,13 +237,14 @@ class Service:
     def _negotiated(self, leg: Leg, data: list[Any], at: int, *, keep: bool) -> None:
         remote = wire.remote_from_wire(data)
         legs, slot = self._legs, leg.slot
-        rtp = remote.rtp if remote.rtp and remote.rtp[1] and remote.rtp[0] not in ("0.0.0.0", "::") else None  # noqa: S104
+        rtp = _numeric(remote.rtp)
         if not keep and rtp != leg.remote and rtp is not None:
             leg.latched = leg.latched_rtcp = None
             legs.source[slot] = 0
         leg.remote = rtp
-        leg.mux = remote.rtcp is not None and remote.rtcp == remote.rtp
-        leg.remote_rtcp = remote.rtcp or ((rtp[0], rtp[1] + 1) if rtp and rtp[1] < 65535 else None)
+        rtcp = _numeric(remote.rtcp)
+        leg.mux = rtcp is not None and rtcp == rtp
+        leg.remote_rtcp = rtcp or ((rtp[0], rtp[1] + 1) if rtp and rtp[1] < 65535 else None)
         leg.sources = remote.sources
         leg.relatch_until = at + RELATCH_WINDOW_US
         leg.codecs = {

@@ -6,13 +6,14 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
 from media_rig import Peer, Rig, rtp
 
 from earwitness.media.engine.interface import EngineLost, EngineRestored, Gap, SourceChanged, TapeClosed
 from earwitness.media.tape.reader import read
 
 CALLS = 10
-KILLS = 6
+KILLS = 4
 
 
 async def talk(pairs: list[tuple[Peer, Peer]], stop: asyncio.Event) -> int:
@@ -31,9 +32,10 @@ def numbers(packets: list[bytes]) -> set[int]:
     return {int.from_bytes(packet[12:16], "big") for packet in packets}
 
 
-async def test_kill_9_of_the_media_process_loses_no_packet_and_nothing_on_tape(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sweep", ["mmsg", "auto"])
+async def test_kill_9_of_the_media_process_loses_no_packet_and_nothing_on_tape(tmp_path: Path, sweep: str) -> None:
     chance = random.Random(5)
-    async with Rig(tmp_path) as rig:
+    async with Rig(tmp_path, sweep=sweep) as rig:
         pairs = []
         for n in range(CALLS):
             pairs.append(await rig.call(f"a{n}", f"b{n}", group=f"c{n}"))

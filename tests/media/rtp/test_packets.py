@@ -65,6 +65,15 @@ def test_what_the_batch_check_passes_is_well_formed(batch: list[bytes]) -> None:
             assert certain or perhaps
 
 
+@given(st.lists(some_packets, min_size=1, max_size=20))
+def test_the_exact_check_of_a_batch_agrees_with_that_of_one(batch: list[bytes]) -> None:
+    memory = np.frombuffer(b"".join(packet.ljust(100, b"\xff") for packet in batch) + bytes(2048), np.uint8)
+    starts = np.arange(len(batch), dtype=np.int64) * 100
+    lengths = np.array([len(packet) for packet in batch], np.int64)
+    expected = [packets.well_formed(packet) for packet in batch]
+    assert packets.well_formed_batch(memory, starts, lengths).tolist() == expected
+
+
 @given(st.binary(max_size=64))
 def test_rtcp_check_never_fails(packet: bytes) -> None:
     if packets.well_formed_rtcp(packet):

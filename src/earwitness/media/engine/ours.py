@@ -176,10 +176,11 @@ class OurEngine:
     async def start(self) -> None:
         """Listens for media processes. Raises OSError when the socket path cannot be used."""
         self._loop = asyncio.get_running_loop()
+        wire.allow_many_files()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        self._listener.bind(str(self._path))
+        wire.bind(self._listener, self._path)
         self._path.chmod(0o600)
         self._listener.listen(16)
         self._loop.add_reader(self._listener.fileno(), self._accept)

@@ -21,9 +21,14 @@ and ``["ready"]``, ``["leg_closed", slot]``, ``["dropped", leg id, {reason: pack
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import resource
 import socket
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from earwitness.media.engine.interface import Codec, Remote
@@ -42,6 +47,33 @@ class Hello:
     silence_us: int
     sweep: str
     """``auto``, ``mmsg`` or ``uring``."""
+
+
+def bind(listener: socket.socket, path: Path) -> None:
+    """``bind`` to a path of any length (sun_path holds 107 bytes). Raises OSError."""
+    with _short(path) as short:
+        listener.bind(short)
+
+
+def connect(connection: socket.socket, path: Path) -> None:
+    """``connect`` to a path of any length. Raises OSError."""
+    with _short(path) as short:
+        connection.connect(short)
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def allow_many_files() -> None:
+    """Raises this process's limit of open files as far as it may be: a call takes eight."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def encode(message: list[Any]) -> bytes:

@@ -29,6 +29,26 @@ def plausible_rtp(first8: UInt64, lengths: Int64) -> tuple[Bool, Bool]:
     return plain, long_enough & ~plain & (first >> np.uint64(6) == 2)
 
 
+def well_formed_batch(memory: UInt8, starts: Int64, lengths: Int64) -> Bool:
+    """``well_formed`` of many packets.
+
+    :param memory: bytes that hold the packets and at least 2 KiB behind the last one, shape (bytes,)
+    :param starts: where each packet starts, shape (n,)
+    :param lengths: bytes of each packet, shape (n,)
+    """
+    first = memory[starts].astype(np.int64)
+    header = MIN_RTP + 4 * (first & 0x0F)
+    extended = first & 0x10 != 0
+    place = starts + np.minimum(header, 72)
+    words = memory[place + 2].astype(np.int64) << 8 | memory[place + 3]
+    good: Bool = (first >> 6 == 2) & (lengths >= MIN_RTP) & (~extended | (lengths >= header + 4))
+    header = np.where(extended, header + 4 + 4 * words, header)
+    padding = np.where(first & 0x20 != 0, memory[starts + np.maximum(lengths - 1, 0)], 0)
+    good &= (first & 0x20 == 0) | (padding != 0)
+    good &= header + padding <= lengths
+    return good
+
+
 def is_rtcp(first8: UInt64) -> Bool:
     """Which packets on an RTP port are RTCP (RFC 5761 §4: second byte 192 to 223)."""
     second = (first8 >> np.uint64(8)) & np.uint64(0xFF)

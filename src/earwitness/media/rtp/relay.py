@@ -9,7 +9,7 @@ Order within a tick, and why:
 3. then process what was read;
 4. release the rows only when their packets are sent and taped.
 
-Packets that are in order (RTP without extensions from the latched source of a leg that may send) never meet Python one
+Packets that are in order (well-formed RTP from the latched source of a leg that may send) never meet Python one
 by one. The others do: first packets, strangers, changes of source, RTCP, digits.
 
 Latching (symmetric RTP): until a source is latched, and again after a re-negotiation or ``RELATCH_US`` of silence, the
@@ -96,7 +96,10 @@ class Relay:
         if not stamped.all():
             arrival = np.where(stamped, arrival, now)
         keys = packets.source_keys(block)
-        plain, _ = packets.plausible_rtp(first8, lengths)
+        plain, unusual = packets.plausible_rtp(first8, lengths)
+        if unusual.any():
+            starts = rows[unusual] * ROW + PAYLOAD
+            plain[unusual] = packets.well_formed_batch(self._arena.flat, starts, lengths[unusual])
         ok: Bool = (
             plain
             & (keys == legs.source[leg])
