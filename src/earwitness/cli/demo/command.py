@@ -1,0 +1,142 @@
+"""The demo from start to end: an installation, a carrier, two phones, calls, and what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from earwitness import logs
+from earwitness.cli.demo.office import furnish
+from earwitness.cli.demo.party import CallFailed, Party
+from earwitness.cli.demo.scenes import SCENES, Cast, Scene
+from earwitness.cli.demo.server import DemoError, Server
+from earwitness.media.engine.ours import OurEngine
+
+__all__ = ["DemoError", "run"]
+
+PLAYABLE_S = 20.0
+_MEDIA = "import sys; from pathlib import Path; from earwitness.media.process import run; run(Path(sys.argv[1]))"
+
+
+def run(data: Path | None, *, once: bool, web_port: int) -> None:
+    """Runs the demo until it is interrupted, or to its end with ``once``.
+
+    :raises DemoError: it cannot be done; the message says why.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    logs.configure("error")
+    with tempfile.TemporaryDirectory(prefix="earwitness-demo-") as folder:
+        server = Server(data or Path(folder) / "data", web_port)
+        try:
+            with console.status("Starting Earwitness"):
+                server.start()
+            asyncio.run(_calls(server, console))
+            if not once:
+                _stay(server, console)
+        except KeyboardInterrupt:
+            console.print("\nEnding.")
+        finally:
+            server.stop()
+
+
+async def _calls(server: Server, console: Console) -> None:
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        engine = await _voices(stack, server.settings.data)
+        names = ("Carrier", "Quiet carrier", "Alice", "Bob")
+        carrier, quiet, alice, bob = [Party(name, engine) for name in names]
+        for party in (carrier, quiet, alice, bob):
+            await party.start()
+            stack.push_async_callback(party.stop)
+        accounts = furnish(server, carrier.transport.port, quiet.transport.port)
+        for party, account in ((alice, accounts["Alice"]), (bob, accounts["Bob"])):
+            await party.register(server.registrar, account["username"], account["password"])
+        cast = Cast(server.registrar, carrier, quiet, alice, bob)
+        console.print(f"Earwitness runs: API {server.url}, SIP {server.registrar[0]}:{server.registrar[1]}\n")
+        for number, scene in enumerate(SCENES, 1):
+            await _scene(server, console, cast, number, scene)
+    console.print(f"All calls made and told in {time.monotonic() - started:.0f} s.\n")
+
+
+async def _voices(stack: AsyncExitStack, data: Path) -> OurEngine:
+    """A media engine for the parties, with a media process of its own."""
+    socket = data / "run" / "demo-media.sock"
+    engine = OurEngine(socket, lambda event: None, ports=(40000, 40999), legs=32)
+    await engine.start()
+    process = subprocess.Popen([sys.executable, "-c", _MEDIA, str(socket)], stdin=subprocess.DEVNULL)
+    stack.callback(process.wait, 10)
+    stack.push_async_callback(engine.stop)
+    await engine.ready()
+    return engine
+
+
+async def _scene(server: Server, console: Console, cast: Cast, number: int, scene: Scene) -> None:
+    known = {item["id"] for item in server.get("/conversations")["entities"]}
+    found: list[str] = []
+
+    async def up() -> None:
+        live = await asyncio.to_thread(server.get, "/conversations")
+        found.extend(item["id"] for item in live["entities"] if item["id"] not in known)
+
+    with console.status(f"{number}. {scene.title}: talking"):
+        try:
+            await scene.play(cast, up)
+        except CallFailed as error:
+            raise DemoError(f"call {number} failed: {error}") from error
+        ended = time.monotonic()
+        if len(found) != 1:
+            raise DemoError(f"call {number} is not among the conversations")
+        await _told(server, console, number, scene, found[0], ended)
+
+
+async def _told(server: Server, console: Console, number: int, scene: Scene, conversation: str, ended: float) -> None:
+    path = f"/conversations/{conversation}"
+    recordings: list[dict[str, Any]] = []
+    while scene.recorded and not recordings:
+        if time.monotonic() - ended > PLAYABLE_S:
+            raise DemoError(f"call {number} has no recording after {PLAYABLE_S:.0f} s")
+        recordings = await asyncio.to_thread(server.get, f"{path}/recordings", maxWaitMs=2000, formatId="WAV")
+    playable = time.monotonic() - ended
+    why = await asyncio.to_thread(server.get, f"/earwitness{path}/why")
+    console.print(f"[bold]{number}. {scene.title}[/bold]")
+    for span in why["spans"]:
+        console.print(f"   {_span(span)}")
+    for item in recordings:
+        page = await asyncio.to_thread(server.get, f"/earwitness/recordings/{item['id']}/page")
+        await asyncio.to_thread(server.fetch, page["pageUri"])
+        media = item["mediaUris"]["0"]["mediaUri"]
+        size = len(await asyncio.to_thread(server.fetch, media))
+        audio = f"{item['outputDurationMs'] / 1000:.1f} s of audio, {size:,} bytes as WAV"
+        console.print(f"   playable {playable:.1f} s after hang-up: {audio}")
+        console.print(f"   [bold]listen:[/bold] {page['pageUri']}")
+    console.print()
+
+
+def _span(span: dict[str, Any]) -> str:
+    seconds = (_moment(span["end"]) - _moment(span["start"])).total_seconds()
+    mark = "[green]recorded[/green]    " if span["captured"] else "[yellow]not recorded[/yellow]"
+    reasons = "; ".join(item["why"] for item in span["reasons"])
+    return f"{mark} {seconds:5.1f} s  {reasons}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _stay(server: Server, console: Console) -> None:
+    sign_in = server.sign_in
+    console.print(f"Earwitness stays up. Administrator: {sign_in['email']} / {sign_in['password']}")
+    console.print(f"API client: {sign_in['client']['id']} / {sign_in['client']['secret']}")
+    console.print("Ctrl-C ends it and removes the demo's data.")
+    while server.alive:
+        time.sleep(0.5)
+    raise DemoError(f"Earwitness ended by itself; its log:\n{server.log.read_text(errors='replace')[-2000:]}")
