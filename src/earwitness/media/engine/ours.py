@@ -50,7 +50,7 @@ from earwitness.media.engine.interface import (
     TapeOpened,
 )
 from earwitness.media.rtp import arena
-from earwitness.media.rtp.ports import Pair, PortRange, PortsExhausted
+from earwitness.media.rtp.ports import Pair, PortRange, PortsExhausted, keep_stamping
 
 log = structlog.get_logger()
 
@@ -166,6 +166,7 @@ class OurEngine:
         self._tapes: dict[str, _Leg] = {}
         self._groups: dict[str, tuple[_Seat, int]] = {}
         self._generation = 0
+        self._stamper = keep_stamping()
         self._listener: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
@@ -225,6 +226,7 @@ class OurEngine:
         for spare in self._spares:
             spare.close()
         self._spares.clear()
+        self._stamper.close()
         if self._listener is not None and self._loop is not None:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()

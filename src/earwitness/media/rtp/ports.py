@@ -36,6 +36,17 @@ class Pair:
         self.rtcp.close()
 
 
+def keep_stamping() -> socket.socket:
+    """A socket that makes the kernel stamp packets on arrival for as long as it is open.
+
+    The kernel begins to do so a moment after the first socket has asked for it, and stamps what came before when it is
+    read, which would put the first packets of the first call on the wrong side of a tape's limits.
+    """
+    stamper = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    stamper.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    return stamper
+
+
 class PortRange:
     """Even ports from ``first`` to ``last``, least recently used first. ``now`` arguments are seconds on any steady
     clock.
