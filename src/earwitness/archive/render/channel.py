@@ -202,7 +202,7 @@ class Channel:
             epochs = list({e.at_us: e for e in (self.epoch(int(at)) for at in np.unique(arrival))}.values())
             cuts = [0, *(int(np.searchsorted(arrival, e.at_us)) for e in epochs[1:]), len(arrival)]
         for epoch, begin, end in zip(epochs, cuts[:-1], cuts[1:], strict=True):
-            for payload_type in np.unique(headers.payload_type[begin:end]):
+            for payload_type in np.flatnonzero(np.bincount(headers.payload_type[begin:end])):
                 found = epoch.find(int(payload_type)) or final.find(int(payload_type)) or Codec("?", 8000)
                 if found not in self._codecs:
                     self._codecs.append(found)
@@ -215,7 +215,7 @@ class Channel:
         """Samples, RTP clock and sampling rate of each packet."""
         samples = np.zeros(len(headers.row), dtype=np.int64)
         clock, rates = np.full_like(samples, 8000), np.full_like(samples, 8000)
-        for index in np.unique(codec):
+        for index in np.flatnonzero(np.bincount(codec)):
             named = self._codecs[index]
             rows = np.flatnonzero(codec == index)
             clock[rows] = max(1, named.clock)
@@ -299,13 +299,15 @@ class Channel:
         for index, rows in groups(pending.source):
             if index < 0:
                 continue
-            seq = np.unique(pending.seq[rows])
+            seq = pending.seq[rows]
+            rising = bool((np.diff(seq) > 0).all())
+            seq = seq if rising else np.unique(seq)
             previous = self._last_seq.get(index)
             steps = np.diff(seq, prepend=previous if previous is not None else seq[0] - 1)
             hole = (steps > 1) & (steps <= MAX_GAP_SEQ)
             tally.sheet.lost += int((steps[hole] - 1).sum())
             tally.expected += int((steps[hole] - 1).sum()) + len(seq)
-            after[rows] = np.isin(pending.seq[rows], seq[hole])
+            after[rows] = hole if rising else np.isin(pending.seq[rows], seq[hole])
             self._last_seq[index] = int(max(seq[-1], previous if previous is not None else seq[-1]))
         return after
 
@@ -315,7 +317,7 @@ class Channel:
         table = codecs.batch_table(codec)
         at, size = runs.at[begin:end], runs.size[begin:end]
         if table is not None:
-            samples = table[gather(runs.buffer, at, size)]
+            samples = table.take(gather(runs.buffer, at, size), mode="clip")
         else:
             key = (int(runs.source[begin]), int(runs.codec[begin]))
             if key not in self._decoders:
