@@ -165,6 +165,21 @@ def test_a_late_negotiation_sends_it_to_the_batch(make_call: Any, tmp_path: Path
     assert "negotiation" in follower.contradiction
 
 
+def test_a_close_told_late_sends_it_to_the_batch(make_call: Any, tmp_path: Path) -> None:
+    call = _long_call(make_call, 30)
+    replay = Replay(call.folder, tmp_path / "again")
+    final = replay.lines
+    replay.lines = [line for line in final if b"tape.closed" not in line and b"leg.ended" not in line][:-1]
+    follower = TapeFollower(bytearray().extend)
+    for now in range(40):
+        replay.grow(replay.start_us + now * SECOND)
+        follower.poll(plan_folder(replay.target)[0], replay.start_us + now * SECOND)
+    replay.lines = final
+    replay.grow(replay.start_us + 40 * SECOND)
+    assert follower.finish(plan_folder(replay.target)[0]) is None
+    assert "closed before" in follower.contradiction
+
+
 def test_a_gap_told_afterwards_sends_it_to_the_batch(make_call: Any, tmp_path: Path) -> None:
     call = _long_call(make_call, 20)
     lines = (call.folder / "events.jsonl").read_text().splitlines(keepends=True)

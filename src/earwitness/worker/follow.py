@@ -103,6 +103,9 @@ class TapeFollower:
                     renderer.advance(until_us)
                     self._done_us = until_us
                 return
+            if self._done_us > opening.from_us + opening.length_us:
+                self._contradicted("the tape closed before what was rendered")
+                return
             renderer.close(opening.from_us + opening.length_us)
             self._rendered.append(opening)
             self._is_open = False
