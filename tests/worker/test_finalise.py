@@ -190,6 +190,22 @@ def test_a_failed_tape_is_seen(finaliser: Finaliser, make_call: Any) -> None:
     assert stored(finaliser, call)[0].recording_state == "FAILED"
 
 
+def test_no_display_name_keeps_a_recording_from_being_stored(finaliser: Finaliser, make_call: Any) -> None:
+    call = make_call()
+    call.begin()
+    call.event(0, "participant.joined", participant_id="odd", purpose="external", name="a\x00\ud800b", address="\x00")
+    call.open()
+    call.close(SECOND)
+    call.end(SECOND)
+    finish(finaliser, call)
+    conversation, _, rows = stored(finaliser, call)
+    assert len(rows) == 1
+    with finaliser.database.reading() as session:
+        names = [person.name for person in conversations.participants(session, conversation)]
+    assert "a\ufffd?b" in names
+    assert conversation.timeline["participants"][2]["name"] == "a\x00\ud800b"
+
+
 @pytest.mark.parametrize("audio_format", ["audio/PCMU", "audio/L16"])
 def test_a9_other_formats(finaliser: Finaliser, simple_call: Any, audio_format: str) -> None:
     call = simple_call(audio_format=audio_format)

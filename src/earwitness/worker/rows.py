@@ -41,9 +41,9 @@ def rows_of(
         started_at=timeline.start,
         ended_at=end,
         direction=timeline.direction,
-        ani=timeline.ani,
-        dnis=timeline.dnis,
-        cause=timeline.cause or "",
+        ani=storable(timeline.ani),
+        dnis=storable(timeline.dnis),
+        cause=storable(timeline.cause or ""),
         edge_id=started.get("edge_id"),
         config_version=started.get("config_version"),
         timeline=timeline.to_document(),
@@ -72,6 +72,14 @@ def rows_of(
     return FinishedConversation(conversation, participants, recordings, objects, touched)
 
 
+def storable(text: str) -> str:
+    """Text as databases can hold it: what strangers put into a SIP header may have NUL or half a character in it.
+
+    A recording must not fail to be stored because of a display name. Events keep what was said, in JSON.
+    """
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
 def _event(event: Event) -> dict[str, Any]:
     return {"seq": event.seq, "at": event.at, "type": event.type, "data": dict(event.data)}
 
@@ -89,12 +97,12 @@ def _participant(timeline: Timeline, person: Person, divisions_of_users: Mapping
         conversation_id=timeline.conversation_id,
         id=person.participant_id,
         purpose=person.purpose,
-        name=person.name,
+        name=storable(person.name) if person.name is not None else None,
         user_id=person.user_id,
         queue_id=queue_id,
         flow_id=flow_id,
         division_id=divisions_of_users.get(person.user_id) if person.user_id else None,
-        address=person.address,
+        address=storable(person.address) if person.address is not None else None,
         joined_at=person.start,
         left_at=person.end,
         connected_at=person.connected,
