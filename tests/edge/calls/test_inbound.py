@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from earwitness.edge.sip.events import Flow
+from earwitness.edge.sip.registrar import Contact, Source
+
 
 def _answered(office: Any) -> tuple[Any, Any]:
     phone = office.phone("anna", 1)
@@ -159,6 +162,26 @@ def test_calls_that_lead_nowhere(office: Any, number: str, status: int) -> None:
     office.carrier.dial(number)
     assert office.carrier.statuses == [status]
     assert office.timeline().cause == "rejected"
+    office.settled()
+
+
+def test_a_phone_whose_connection_has_gone_is_forgotten(office: Any) -> None:
+    office.registrar.register(
+        "station-anna",
+        [Contact("sip:anna@192.0.2.77;transport=tcp")],
+        star=False,
+        expires=600,
+        call_id="c",
+        cseq=1,
+        source=Source("tcp", "192.0.2.77", 40000, 5),
+        now=office.clock.unix(),
+    )
+    office.carrier.dial("+4930100")
+    assert "192.0.2.1>192.0.2.77 INVITE sip:anna@192.0.2.77;transport=tcp" in office.log
+    office.endpoint.flow_failed(Flow("tcp", ("192.0.2.1", 5060), ("192.0.2.77", 40000), 5))
+    office.run(0.2)
+    assert office.carrier.statuses == [480]
+    assert office.registrar.all_bindings(office.clock.unix()) == []
     office.settled()
 
 

@@ -22,6 +22,11 @@ _MD5_ONLY = re.compile(r"baresip v[0-2]\.", re.IGNORECASE)
 """User agents that refuse a request altogether when they are offered SHA-256 beside MD5."""
 
 
+_OFFERED = ("MD5", "SHA-256")
+"""In this order, against RFC 8760 §2.4: much equipment in use looks at the first challenge only, and knows only MD5. Who
+knows better picks the better."""
+
+
 class Ruling(enum.Enum):
     KNOWN = "known"
     CHALLENGE = "challenge"
@@ -80,7 +85,7 @@ class Authenticator:
 
         answer = self._server.verify(request.get_all("authorization"), request.method, find, now)
         if answer.verdict in (Verdict.MISSING, Verdict.STALE):
-            only = ("MD5",) if _MD5_ONLY.match(request.get("user-agent") or "") else digest.ALGORITHMS
+            only = ("MD5",) if _MD5_ONLY.match(request.get("user-agent") or "") else _OFFERED
             values = self._server.challenges(
                 now, self._rng.randbytes(8), stale=answer.verdict is Verdict.STALE, algorithms=only
             )

@@ -329,6 +329,8 @@ class Conversation:
         self.story.flush()
 
     def leg_failed(self, leg: Leg, cause: Failure) -> None:
+        if cause is Failure.TRANSPORT and leg.session is not None and leg.session.flow.connection:
+            self.services.connection_lost(leg.session.flow.connection)
         if self.state is State.SETUP and leg is not self._caller:
             status = 503 if cause is Failure.TRANSPORT else 408
             self.leg_rejected(leg, status, "")

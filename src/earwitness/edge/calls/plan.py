@@ -58,7 +58,8 @@ def verdict(statuses: Sequence[tuple[int, str]], *, phones: bool) -> Final:
     for wanted in (lambda s: s in GLOBAL, lambda s: s == 486, lambda s: s not in FAILOVER, lambda s: True):
         for status, reason in said:
             if wanted(status):
-                return _passed_on(status, reason)
+                ours = phones and status in FAILOVER
+                return Final(480, None, "rejected") if ours else _passed_on(status, reason)
     if phones:
         return Final(480, "No Answer", "noanswer")
     return Final(408, None, "noanswer")

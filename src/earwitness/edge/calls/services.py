@@ -54,6 +54,8 @@ class Services:
     """SIP address of a peer -> (address to bind its media to, address to advertise or "" for the same)."""
     register_leg: Callable[[str, Conversation], None]
     forget_leg: Callable[[str], None]
+    connection_lost: Callable[[int], None]
+    """A phone cannot be reached over this TCP connection any more."""
     allow: tuple[str, ...]
     """Methods that we take."""
     edge_id: str = ""

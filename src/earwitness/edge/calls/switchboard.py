@@ -116,6 +116,7 @@ class Switchboard:
             media_hosts=self._media_hosts,
             register_leg=self._legs.__setitem__,
             forget_leg=self._forget_leg,
+            connection_lost=self._connection_lost,
             allow=ALLOW,
             edge_id=options.edge_id,
             dead_peer_s=options.dead_peer_s,
@@ -241,6 +242,9 @@ class Switchboard:
                 log.warning("media process replaced", legs=event.legs, after_ms=event.after_ms)
             case _:
                 pass
+
+    def _connection_lost(self, connection: int) -> None:
+        self.registrar.connection_lost(connection)
 
     def _forget_leg(self, leg_id: str) -> None:
         self._legs.pop(leg_id, None)
