@@ -187,6 +187,26 @@ def test_digits_are_not_heard(spool: MakeSpool) -> None:
     assert sheet.unknown_payload == 0
 
 
+def test_digits_in_an_opus_call_do_not_move_its_audio(spool: MakeSpool) -> None:
+    """Their timestamps run by the clock of the audio, 48 kHz, whatever the digits' payload type claims."""
+    packets = talk(440, 12.0, payload_type=96)
+    for start in (100, 200, 300, 400):
+        said = struct.unpack("!I", packets[start][1][4:8])[0]
+        for k in range(10):
+            at, data = packets[start + k]
+            seq = struct.unpack("!H", data[2:4])[0]
+            packets[start + k] = (at, rtp(101, seq, said, 0x1234, b"\x05\x0a" + struct.pack("!H", 960 * k)))
+    samples, rate, rendering = render(spool().simple(12.0, packets, talk(1000, 12.0, payload_type=96, ssrc=9)))
+    loud = np.abs(samples[:, 0].astype(np.int32)) > 1500
+    spans = loud[: 12 * rate].reshape(-1, rate // 50).any(axis=1)
+    assert spans[101:109].sum() == spans[401:409].sum() == 0
+    assert spans[95:99].all()
+    assert spans[111:199].all()
+    assert spans[411:590].all()
+    assert rendering.sheet.channels[0].time_base_changes == 0
+    assert rendering.sheet.channels[0].delay_max_ms < 1
+
+
 def test_one_way_audio_is_a_silent_channel_of_full_length(spool: MakeSpool) -> None:
     """Field notes 18 and 19."""
     samples, rate, rendering = render(spool().simple(5.0, talk(440, 5.0), []))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from earwitness.archive.render import codecs, placing
@@ -72,6 +71,8 @@ class Channel:
         self.rate, self.from_us, self.epoch, self.tally = rate, from_us, epoch, tally
         self.queue = Packets.empty()
         self._sorted = True
+        self._clock = 0
+        """RTP clock of the last audio, Hz; 0 before the first."""
         self.blocks = 0
         self.written = 0
         """Samples that left."""
@@ -130,6 +131,7 @@ class Channel:
         arrival = np.maximum.accumulate(batch.arrival_us)[headers.row]
         codec, kind = self._codec_columns(headers, arrival)
         samples, clock, rates = self._durations(headers, batch, codec)
+        clock = self._audio_clock(clock, kind)
         keep = np.ones(len(headers.row), dtype=np.bool_)
         start_us = np.zeros(len(headers.row))
         ext_seq, segment, source = (np.zeros(len(headers.row), dtype=np.int64) for _ in range(3))
@@ -159,7 +161,7 @@ class Channel:
             keep[rows[placed.taken :]] = False
             start_us[done], ext_seq[done], segment[done] = placed.start_us, placed.seq, placed.segment
             source[done] = known.index
-            self._note_arrivals(placed)
+            self._note_arrivals(placed, kind[done] == AUDIO)
         if strays.any():
             rows = np.flatnonzero(strays)
             start_us[rows] = placing.place_strays(from_opening[rows], duration_us[rows])
@@ -225,6 +227,18 @@ class Channel:
             )
         return samples, clock, rates
 
+    def _audio_clock(self, clock: I64, kind: I64) -> I64:
+        """The clock that timestamps run by: digits and noise share that of the audio around them (RFC 4733 §2.1)."""
+        audio = kind == AUDIO
+        if audio.all():
+            self._clock = int(clock[-1]) if len(clock) else self._clock
+            return clock
+        before = np.maximum.accumulate(np.where(audio, np.arange(len(clock)), -1))
+        first = int(clock[np.argmax(audio)]) if audio.any() else 0
+        lead = self._clock or first
+        self._clock = int(clock[before[-1]]) if before[-1] >= 0 else self._clock
+        return np.where(audio, clock, np.where(before >= 0, clock[before], lead or clock))
+
     def _note_source(self, ssrc: int) -> None:
         tally = self.tally
         tally.ssrcs = tally.ssrcs or set()
@@ -233,15 +247,17 @@ class Channel:
             tally.sheet.source_changes += tally.sheet.sources > 0
             tally.sheet.sources += 1
 
-    def _note_arrivals(self, placed: placing.Placed) -> None:
+    def _note_arrivals(self, placed: placing.Placed, audio: NDArray[np.bool_]) -> None:
         sheet = self.tally.sheet
-        if not placed.taken:
+        if not audio.any():
             return
         highest = np.maximum.accumulate(placed.seq)
         sheet.reordered += int((placed.seq < highest).sum())
-        self.tally.step_sum += float(placed.transit_step_us.sum())
-        self.tally.steps += len(placed.transit_step_us)
-        sheet.delay_max_ms = max(sheet.delay_max_ms, round(float(placed.deviation_us.max()) / 1000, 1))
+        steady = audio & (placed.transit_step_us <= placing.JUMP_US)
+        steady[1:] &= audio[:-1]
+        self.tally.step_sum += float(placed.transit_step_us[steady].sum())
+        self.tally.steps += int(steady.sum())
+        sheet.delay_max_ms = max(sheet.delay_max_ms, round(float(placed.deviation_us[audio].max()) / 1000, 1))
 
     # writing
 
@@ -327,7 +343,7 @@ class Channel:
             samples = self._decoders[key].decode(payloads)
         rate = codecs.audio_rate(codec)
         if rate != self.rate and len(samples):
-            samples = _resample(samples, rate, self.rate)
+            samples = codecs.resample(samples, rate, self.rate)
         if len(samples) < expected:
             samples = np.concatenate([samples, np.zeros(expected - len(samples), dtype=np.int16)])
         return samples[:expected]
@@ -376,16 +392,3 @@ def _kind(codec: Codec) -> int:
     if codec.name == "CN":
         return NOISE
     return AUDIO if codecs.audio_rate(codec) else UNKNOWN
-
-
-def _resample(samples: I16, rate: int, wanted: int) -> I16:
-    """By way of floats, because soxr dithers 16 bit output with the time of day as its seed.
-
-    Mirrored ends keep the filter from fading a run in and out.
-    """
-    edge = min(rate // 100, len(samples) - 1)
-    padded = np.pad(samples.astype(np.float32), edge, mode="reflect", reflect_type="odd") if edge > 0 else samples
-    exact = soxr.resample(padded.astype(np.float32), rate, wanted, "MQ")
-    skip = round(edge * wanted / rate)
-    exact = exact[skip : skip + -(-len(samples) * wanted // rate)]
-    return np.asarray(np.clip(np.round(exact), -32768, 32767), dtype=np.int16)

@@ -83,7 +83,7 @@ class Placed:
     deviation_us: F64
     """Lateness against the offset."""
     transit_step_us: F64
-    """|change of transit| from one packet to the next: the D of RFC 3550 §6.4.1, new time bases left out."""
+    """|change of transit| since the packet before: the D of RFC 3550 §6.4.1."""
 
 
 def place(
@@ -146,15 +146,8 @@ def place(
         source.media_us, source.transit = float(media[last]), float(transit[last])
         if tracked:
             source.trend.append((float(arrival_us[last]), min(tracked)))
-    step = step[:taken]
-    return Placed(
-        taken,
-        start_us[:taken],
-        ext_seq[:taken],
-        segment[:taken],
-        np.maximum(deviation[:taken], 0.0),
-        step[step <= JUMP_US],
-    )
+    late = np.maximum(deviation[:taken], 0.0)
+    return Placed(taken, start_us[:taken], ext_seq[:taken], segment[:taken], late, step[:taken])
 
 
 def place_strays(arrival_us: F64, duration_us: F64) -> F64:
