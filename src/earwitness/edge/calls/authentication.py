@@ -23,8 +23,8 @@ _MD5_ONLY = re.compile(r"baresip v[0-2]\.", re.IGNORECASE)
 
 
 _OFFERED = ("MD5", "SHA-256")
-"""In this order, against RFC 8760 §2.4: much equipment in use looks at the first challenge only, and knows only MD5. Who
-knows better picks the better."""
+"""In this order, against RFC 8760 §2.4: much equipment in use looks at the first challenge only, and knows only MD5.
+Who knows better picks the better."""
 
 
 class Ruling(enum.Enum):
@@ -64,12 +64,14 @@ class Authenticator:
         self._server.realm = realm
 
     def claimed(self, request: Request) -> str:
-        """The user name that the request claims by its credentials, or empty."""
+        """The user name that the request claims by credentials for our realm, or empty."""
         for value in request.get_all("authorization"):
             try:
-                return digest.parse_parameters(value).get("username", "")
+                given = digest.parse_parameters(value)
             except digest.DigestError:
                 continue
+            if given.get("realm") == self._server.realm:
+                return given.get("username", "")
         return ""
 
     def identify(self, request: Request, source: str, directory: Directory) -> Identity:

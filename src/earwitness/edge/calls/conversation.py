@@ -33,6 +33,7 @@ import structlog
 
 from earwitness.domain.configuration import Station, Trunk, User
 from earwitness.domain.conversation.events import Event
+from earwitness.edge.calls.cast import Cast
 from earwitness.edge.calls.dialler import Dialler
 from earwitness.edge.calls.directory import Directory
 from earwitness.edge.calls.leg import Leg
@@ -49,6 +50,7 @@ from earwitness.edge.calls.plan import Attempt, Final, ToPhone
 from earwitness.edge.calls.recorder import Recorder
 from earwitness.edge.calls.services import Services, Timer
 from earwitness.edge.calls.story import Story
+from earwitness.edge.calls.vigil import Vigil
 from earwitness.edge.calls.writer import EventLog
 from earwitness.edge.sip.events import Failure
 from earwitness.edge.sip.message import Request, Response
@@ -103,16 +105,14 @@ class Conversation:
         trunks = {trunk.id: trunk for trunk in directory.snapshot.trunks}
         self.recorder = Recorder(services.engine, folder, trunks, services.new_id)
         self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)
+        self._cast = Cast(self.story, services.new_id)
         self._caller: Leg | None = None
         self._callee: Leg | None = None
         self._offer: tuple[SessionDescription, AudioStream] | None = None
         self._dialler: Dialler | None = None
         self._negotiation: Negotiation | None = None
-        self._segments: dict[str, tuple[str, str]] = {}
-        self._participants: list[str] = []
         self._early: AudioStream | None = None
-        self._ping: Timer | None = None
-        self._silence: Timer | None = None
+        self._vigil: Vigil | None = None
         self._settling: Timer | None = None
         self._ending: tuple[str, str | None, int] | None = None
 
@@ -152,7 +152,7 @@ class Conversation:
             config_version=self.directory.snapshot.version,
             edge_id=services.edge_id,
         )
-        self._join(
+        self._cast.join(
             leg.participant_id,
             purpose="external" if trunk is not None else "user",
             name=self.caller_name or (station.name if station is not None else None),
@@ -161,8 +161,8 @@ class Conversation:
             ani=ani,
             dnis=dnis,
         )
-        self._tell_offered(leg, "inbound", ani, user, session.call_id)
-        self._segment(leg.participant_id, "dialing")
+        self._cast.offered(leg, "inbound", ani, user)
+        self._cast.segment(leg.participant_id, "dialing")
         try:
             request = session.request
             if request is not None and request.body:
@@ -182,7 +182,7 @@ class Conversation:
         phones = isinstance(groups[0][0], ToPhone)
         first = groups[0][0]
         name = user.name if user is not None else (first.station.name if isinstance(first, ToPhone) else None)
-        self._join(
+        self._cast.join(
             participant_id,
             purpose="user" if phones else "external",
             name=name,
@@ -191,7 +191,7 @@ class Conversation:
             ani=self.ani,
             dnis=address,
         )
-        self._segment(participant_id, "alerting" if phones else "dialing")
+        self._cast.segment(participant_id, "alerting" if phones else "dialing")
         self._dialler = Dialler(self, participant_id, groups, user=user, ring_s=ring_s)
         self._dialler.next_group()
         self.story.flush()
@@ -220,8 +220,7 @@ class Conversation:
 
     def offered(self, leg: Leg, address: str, user: User | None) -> None:
         """The INVITE of this leg is on its way."""
-        call_id = leg.session.call_id if leg.session is not None else None
-        self._tell_offered(leg, "outbound", address, user, call_id)
+        self._cast.offered(leg, "outbound", address, user)
 
     def end_leg(self, leg: Leg, cause: str, status: int | None = None, reason: str | None = None) -> None:
         """A leg that was called is over, whatever its session still does."""
@@ -343,21 +342,17 @@ class Conversation:
 
     def silence(self, leg: Leg) -> None:
         """Nothing has come from this leg for a while."""
-        leg.silent = True
-        if self.state is State.UP and self._ping is None:
-            self._ping = self.services.call_later(self.services.dead_peer_s, self._ask)
-        if self.state is State.UP and self._silence is None and self._all_silent():
-            self._silence = self.services.call_later(self.services.both_silent_s, self._give_up)
+        if self._vigil is not None:
+            self._vigil.silence(leg)
+        else:
+            leg.silent = True
 
     def activity(self, leg: Leg) -> None:
         """Packets again."""
-        leg.silent = False
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-        if self._ping is not None and not any(item.silent for item in self.legs.values()):
-            self._ping.cancel()
-            self._ping = None
+        if self._vigil is not None:
+            self._vigil.activity(leg)
+        else:
+            leg.silent = False
 
     def digit(self, leg: Leg, digit: str, at: int | None = None) -> None:
         """A digit was pressed. Which one is not told while a tape is paused."""
@@ -405,9 +400,8 @@ class Conversation:
             return
         was_up = self.state is State.UP
         self.state = State.ENDED
-        for timer in (self._ping, self._silence):
-            if timer is not None:
-                timer.cancel()
+        if self._vigil is not None:
+            self._vigil.stop()
         if self._dialler is not None:
             self._dialler.stop()
         at: int | None = None
@@ -422,9 +416,7 @@ class Conversation:
                 leg.session.hang_up()
             kind = cause_of_legs if was_up or leg is not self._caller else ("system" if status else cause_of_legs)
             self.end_leg(leg, kind, status if leg is self._caller else None)
-        for participant_id in self._participants:
-            left = own_cause if by is not None and by.participant_id == participant_id else cause_of_legs
-            self.story.tell("participant.left", participant_id=participant_id, cause=left)
+        self._cast.leave(cause_of_legs, by.participant_id if by is not None else None, own_cause)
         who = by.participant_id if by is not None else by_name
         self._ending = (cause, who, at if at is not None else self.story.last)
         self.story.flush()
@@ -448,7 +440,7 @@ class Conversation:
         self.story.close()
         for leg in list(self.legs.values()):
             self._drop(leg)
-        self._caller = self._callee = self._dialler = self._negotiation = None
+        self._caller = self._callee = self._dialler = self._negotiation = self._vigil = None
         self._on_gone(self)
 
     # Steps.
@@ -459,6 +451,7 @@ class Conversation:
         if self._dialler is not None:
             self._dialler.answered(callee)
         self._negotiation = Negotiation(caller, callee, self._changed)
+        self._vigil = Vigil(self.services, (caller, callee), self._nobody_there)
         if self._offer is None:
             self._negotiation.expect_late_answer(caller)
         self._offer = self._early = None
@@ -468,12 +461,14 @@ class Conversation:
         engine.connect(caller.id, callee.id)
         for leg in (callee, caller):
             if leg.stream is not None:
-                self._tell_media(leg)
+                self._cast.media(leg)
             leg.answered = True
             self.story.tell("leg.answered", leg_id=leg.id)
-            self._segment(leg.participant_id, "interact")
+            self._cast.segment(leg.participant_id, "interact")
         for leg in (callee, caller):
-            self._tell_hold(leg)
+            self._cast.hold(leg)
+            if leg.silent:
+                self._vigil.silence(leg)
         self.story.flush()
 
     def _answer_body(self, caller: Leg, callee: Leg) -> bytes:
@@ -511,51 +506,15 @@ class Conversation:
 
     def _changed(self, leg: Leg) -> None:
         self.services.engine.set_remote(leg.id, leg.remote())
-        self._tell_media(leg)
-        self._tell_hold(leg)
+        self._cast.media(leg)
+        self._cast.hold(leg)
+        if self._vigil is not None:
+            self._vigil.changed()
 
-    def _tell_media(self, leg: Leg) -> None:
-        facts = leg.media_facts()
-        if facts != leg.told:
-            leg.told = facts
-            self.story.tell("leg.media", **facts)
-
-    def _tell_hold(self, leg: Leg) -> None:
-        held = self._segments.get(leg.participant_id, ("", ""))[1] == "hold"
-        if leg.holding and not held:
-            self._segment(leg.participant_id, "hold", by=leg.participant_id)
-        elif held and not leg.holding:
-            self._segment(leg.participant_id, "interact")
-
-    def _segment(self, participant_id: str, kind: str, by: str | None = None) -> None:
-        """The participant's segment ends, another begins."""
-        before = self._segments.get(participant_id)
-        if before is not None:
-            self.story.tell("segment.ended", segment_id=before[0])
-        segment_id = self.services.new_id()
-        self._segments[participant_id] = (segment_id, kind)
-        self.story.tell("segment.started", segment_id=segment_id, participant_id=participant_id, kind=kind, by=by)
-
-    def _join(self, participant_id: str, **facts: Any) -> None:
-        self._participants.append(participant_id)
-        self.story.tell("participant.joined", participant_id=participant_id, **facts)
-
-    def _tell_offered(self, leg: Leg, direction: str, address: str, user: User | None, call_id: str | None) -> None:
-        trunk, station = leg.trunk, leg.station
-        self.story.tell(
-            "leg.offered",
-            leg_id=leg.id,
-            participant_id=leg.participant_id,
-            kind="trunk" if trunk is not None else "station",
-            direction=direction,
-            external=trunk is not None,
-            address=address,
-            trunk_id=trunk.id if trunk is not None else None,
-            trunk_base_id=trunk.trunk_base_id if trunk is not None else None,
-            station_id=station.id if station is not None else None,
-            user_id=user.id if user is not None else None,
-            sip_call_id=call_id,
-        )
+    def _nobody_there(self) -> None:
+        """No side has sent anything for a long time."""
+        self.end("timeout", cause_of_legs="timeout")
+        self.story.flush()
 
     def _make_leg(
         self, leg_id: str, participant_id: str, source_host: str, *, trunk: Trunk | None, station: Station | None
@@ -598,27 +557,6 @@ class Conversation:
                 name, _, value = line.partition("=")
                 if name.strip().lower() == "signal" and value.strip()[:1] in tuple("0123456789*#ABCD"):
                     self.digit(leg, value.strip()[:1])
-
-    def _all_silent(self) -> bool:
-        ours = [leg for leg in (self._caller, self._callee) if leg is not None]
-        return all(leg.silent and not leg.holding for leg in ours)
-
-    def _ask(self) -> None:
-        """Is anybody there? A session whose peer does not answer reports its failure by itself."""
-        self._ping = None
-        asked = False
-        for leg in (self._caller, self._callee):
-            if leg is not None and leg.silent and not leg.ended and leg.session is not None:
-                leg.session.request_in_dialog("OPTIONS")
-                asked = True
-        if asked and self.state is State.UP:
-            self._ping = self.services.call_later(self.services.dead_peer_s, self._ask)
-
-    def _give_up(self) -> None:
-        self._silence = None
-        if self.state is State.UP and self._all_silent():
-            self.end("timeout", cause_of_legs="timeout")
-            self.story.flush()
 
 
 def _forwards(request: Request) -> int:

@@ -43,7 +43,7 @@ class Story:
         :param at: UTC microseconds; None: now. Never before the event before it.
         :raises EventError: not in the vocabulary.
         """
-        data = {name: value for name, value in data.items() if value is not None}
+        data = {name: _clean(value) for name, value in data.items() if value is not None}
         events.check(event_type, data)
         self._last = max(self._last, self._now_us() if at is None else at)
         event = Event(self._seq, self._last, event_type, data)
@@ -78,3 +78,10 @@ class Story:
     def events(self) -> list[Event]:
         """Everything that was told and flushed."""
         return [events.parse(line) for line in self._lines]
+
+
+def _clean(value: Any) -> Any:
+    """Text from peers may hold bytes that are no UTF-8 (as surrogates); in an event they are question marks."""
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
+    return value

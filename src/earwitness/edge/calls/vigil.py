@@ -1,0 +1,75 @@
+"""Watches over a call that is up: is anybody still there?
+
+A leg that the media engine reports silent is asked by OPTIONS every ``dead_peer_s``; its session ends by itself when
+there is no answer. When no side has sent anything for ``both_silent_s`` and nobody holds, the call is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from earwitness.edge.calls.leg import Leg
+from earwitness.edge.calls.services import Services, Timer
+
+
+class Vigil:
+    """Over the legs of one call, from its answer to its end."""
+
+    def __init__(self, services: Services, legs: Sequence[Leg], give_up: Callable[[], None]) -> None:
+        """:param give_up: called once, when both sides have been silent for too long."""
+        self._services = services
+        self._legs = tuple(legs)
+        self._give_up = give_up
+        self._ping: Timer | None = None
+        self._silence: Timer | None = None
+
+    def silence(self, leg: Leg) -> None:
+        """Nothing has come from this leg for a while."""
+        leg.silent = True
+        if self._ping is None:
+            self._ping = self._services.call_later(self._services.dead_peer_s, self._ask)
+        if self._silence is None and self._all_silent():
+            self._silence = self._services.call_later(self._services.both_silent_s, self._silent_for_long)
+
+    def activity(self, leg: Leg) -> None:
+        """Packets again."""
+        leg.silent = False
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        if self._ping is not None and not any(item.silent for item in self._legs):
+            self._ping.cancel()
+            self._ping = None
+
+    def changed(self) -> None:
+        """Somebody holds, or holds no more."""
+        if not self._all_silent():
+            if self._silence is not None:
+                self._silence.cancel()
+                self._silence = None
+        elif self._silence is None:
+            self._silence = self._services.call_later(self._services.both_silent_s, self._silent_for_long)
+
+    def stop(self) -> None:
+        """The call is over."""
+        for timer in (self._ping, self._silence):
+            if timer is not None:
+                timer.cancel()
+        self._ping = self._silence = None
+
+    def _all_silent(self) -> bool:
+        return all(leg.silent and not leg.holding for leg in self._legs)
+
+    def _ask(self) -> None:
+        self._ping = None
+        silent = [leg for leg in self._legs if leg.silent and not leg.ended and leg.session is not None]
+        if silent:
+            self._ping = self._services.call_later(self._services.dead_peer_s, self._ask)
+        for leg in silent:
+            if leg.session is not None:
+                leg.session.request_in_dialog("OPTIONS")
+
+    def _silent_for_long(self) -> None:
+        self._silence = None
+        if self._all_silent():
+            self._give_up()
