@@ -243,8 +243,12 @@ class Probe:
         formats: tuple[int, ...] = (0, 101),
         body: bytes | None = None,
         extra: str = "",
+        credentials: tuple[str, str] | None = None,
     ) -> tuple[SipText, ProbeCall]:
-        """Calls; gives the final response, and the call (acknowledged, when it was accepted)."""
+        """Calls; gives the final response, and the call (acknowledged, when it was accepted).
+
+        ``credentials``: user name and password, told when they are asked for.
+        """
         unique = next(_number)
         target = f"sip:{number}@{self.server[0]}:{self.server[1]}"
         local = f"<sip:{caller}@{self.address[0]}>;tag=p{unique}"
@@ -253,6 +257,10 @@ class Probe:
         self.calls[call.call_id] = call
         offer = sdp(call.rtp.address, formats) if body is None else body
         reply = self.transact("INVITE", target, local, call.remote, call.call_id, call.cseq, offer, extra)
+        if reply.status == 401 and credentials is not None:
+            call.cseq += 1
+            extra += self._credentials(reply, "INVITE", target, *credentials)
+            reply = self.transact("INVITE", target, local, call.remote, call.call_id, call.cseq, offer, extra)
         if 200 <= reply.status < 300:
             call.remote = reply["to"]
             contact = re.search(r"<([^>]+)>", reply["contact"])
@@ -286,14 +294,17 @@ class Probe:
         asked = send(1)
         if asked.status != 401:
             return asked
+        return send(2, self._credentials(asked, "REGISTER", target, username, password))
+
+    def _credentials(self, asked: SipText, method: str, target: str, username: str, password: str) -> str:
+        """The header line that answers the MD5 challenge of ``asked``."""
         challenge = next(value for value in asked.every("www-authenticate") if "SHA-256" not in value)
         values = {**digest.parameters(challenge), "username": username, "uri": target}
-        values |= {"nc": "00000001", "cnonce": f"{unique:08x}", "qop": "auth"}
-        values["response"] = digest.response(values, password, "REGISTER")
-        quoted = ", ".join(
-            f'{name}="{value}"' for name, value in values.items() if name not in ("nc", "qop", "algorithm")
-        )
-        return send(2, f"Authorization: Digest {quoted}, algorithm=MD5, qop=auth, nc={values['nc']}\r\n")
+        values |= {"nc": "00000001", "cnonce": f"{next(_number):08x}", "qop": "auth"}
+        values["response"] = digest.response(values, password, method)
+        bare = ("nc", "qop", "algorithm")
+        quoted = ", ".join(f'{name}="{value}"' for name, value in values.items() if name not in bare)
+        return f"Authorization: Digest {quoted}, algorithm=MD5, qop=auth, nc={values['nc']}\r\n"
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

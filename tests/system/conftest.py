@@ -73,18 +73,31 @@ def carrier(tmp_path: Path) -> Iterator[Carrier]:
         yield carrier
 
 
-@pytest.fixture
-def carrier_at(tmp_path: Path) -> Iterator[Callable[[str], Carrier]]:
+class Carriers:
     """Makes carriers at other addresses."""
-    made: list[Carrier] = []
 
-    def make(host: str) -> Carrier:
-        made.append(Carrier(tmp_path / f"carrier-{host}", host))
-        return made[-1]
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: list[Carrier] = []
 
-    yield make
-    for carrier in made:
-        carrier.close()
+    def __call__(self, host: str) -> Carrier:
+        self._made.append(Carrier(self._folder / f"carrier-{host}", host))
+        return self._made[-1]
+
+    def story(self) -> str:
+        return "\n".join(carrier.story() for carrier in self._made)
+
+    def close(self) -> None:
+        for carrier in self._made:
+            carrier.close()
+
+
+@pytest.fixture
+def carrier_at(tmp_path: Path) -> Iterator[Carriers]:
+    """``carrier_at("127.0.0.20")`` gives a carrier at that address."""
+    made = Carriers(tmp_path)
+    yield made
+    made.close()
 
 
 class Phones:
