@@ -244,7 +244,7 @@ def token_info(
 @family.operation("HEAD", "/api/v2/tokens/me", "head_tokens_me", SIGNED_IN)
 def token_check(caller: Signed) -> Response:
     """Whether the token of this request is valid."""
-    return Response(status_code=200)
+    return Response(status_code=200, media_type="application/json")
 
 
 @family.operation("DELETE", "/api/v2/tokens/me", "delete_tokens_me", SIGNED_IN, status=204)
