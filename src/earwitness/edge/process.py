@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import os
 import random
@@ -32,9 +31,10 @@ from earwitness.edge.calls.switchboard import ALLOW, Switchboard, SwitchboardOpt
 from earwitness.edge.calls.writer import SpoolSync
 from earwitness.edge.control.app import make_app
 from earwitness.edge.control.server import ControlServer, control_token
+from earwitness.edge.machine import Routes, look_up, raise_file_limit, trim
 from earwitness.edge.sip.events import Address, EndpointConfig, Timers
 from earwitness.edge.sip.registrar import Registrar
-from earwitness.edge.sip.sdp import is_address, is_unspecified
+from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.transport import Transport
 from earwitness.edge.sip.trunks import split_address
 from earwitness.edge.sip.uri import format_host
@@ -147,7 +147,7 @@ class Edge:
     async def start(self) -> None:
         """Listens, and says so in ``run/edge.json``."""
         arguments = self.arguments
-        _raise_file_limit()
+        raise_file_limit()
         loop = asyncio.get_running_loop()
         snapshot = await asyncio.to_thread(self._state.load_snapshot) or EMPTY
         registrar = Registrar(
@@ -263,7 +263,7 @@ class Edge:
             names = {name for name in names if not is_address(name)}
             found = dict(self.switchboard.resolved)
             for name in names:
-                addresses = await asyncio.to_thread(_look_up, name)
+                addresses = await asyncio.to_thread(look_up, name)
                 if addresses:
                     found[name] = addresses
                 elif name not in asked:
@@ -295,7 +295,7 @@ class Edge:
             self._quiet_s += 1
             if self._quiet_s >= QUIET_S:
                 gc.collect()
-                _trim()
+                trim()
                 self._most_calls, self._quiet_s = calls, 0
         else:
             self._most_calls, self._quiet_s = max(self._most_calls, calls), 0
@@ -353,52 +353,3 @@ class Edge:
             "legs": self.engine.leg_count,
             "rssBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
-
-
-class Routes:
-    """Which of our addresses faces a peer; asked of the kernel's routing table once per peer."""
-
-    def __init__(self, host: str) -> None:
-        """:param host: the address that we listen on; unless it is unspecified, that is the answer."""
-        self._only = "" if is_unspecified(host) or not host else host
-        self._known: dict[str, str] = {}
-
-    def towards(self, peer: str) -> str:
-        """Our address towards a peer (a literal IP)."""
-        if self._only:
-            return self._only
-        local = self._known.get(peer)
-        if local is None:
-            try:
-                with socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.connect((peer, 9))
-                    local = str(probe.getsockname()[0])
-            except OSError:
-                local = "127.0.0.1"
-            if len(self._known) >= 4096:
-                self._known.clear()
-            self._known[peer] = local
-        return local
-
-
-def _look_up(name: str) -> tuple[str, ...]:
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-    except OSError:
-        return ()
-    return tuple(sorted({str(item[4][0]) for item in found}))
-
-
-def _trim() -> None:
-    """Gives free heap pages back to the system, where the C library can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
-def _raise_file_limit() -> None:
-    """Two sockets for each leg: take as many files as we may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -349,6 +349,24 @@ def test_asserted_identity_of_a_trunk_is_the_caller(office: Any) -> None:
     assert phone.requests[0].from_.display == "Clara"
 
 
+def test_a_private_caller_stays_unknown_to_the_phone(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100", headers=[("Privacy", "id;critical")])
+    assert phone.requests[0].from_.uri.username == "anonymous"
+    assert "+4940555" not in phone.requests[0].to_bytes().decode()
+    assert office.conversation.ani == "+4940555"
+
+
+def test_bytes_that_are_no_text_do_not_stop_a_call(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    header = [("P-Asserted-Identity", '"M\udcfcller" <sip:+49\udcff@carrier.example>')]
+    office.carrier.dial("+4930100", headers=header)
+    phone.answer()
+    office.carrier.hang_up()
+    assert office.timeline().participants[0].name == "M?ller"
+    office.settled()
+
+
 def test_a3_a_trunk_that_does_not_record_opens_no_tape(office: Any) -> None:
     phone = office.phone("anna", 1)
     office.carrier_2.dial("+4930100")

@@ -98,6 +98,8 @@ class Conversation:
         """Every leg that the media engine still has, by id."""
         self.ani = ""
         self.caller_name = ""
+        self.private = False
+        """The caller does not want to be known to whom he calls."""
         self.max_forwards = 70
         self._user: User | None = None
         self._on_gone = on_gone
@@ -129,8 +131,10 @@ class Conversation:
         station: Station | None = None,
         user: User | None = None,
         name: str = "",
+        private: bool = False,
     ) -> bool:
         """The caller's INVITE. False: it was refused, and the conversation is over."""
+        self.private = private
         services = self.services
         leg = self._make_leg(services.new_id(), services.new_id(), session.flow.remote[0], trunk=trunk, station=station)
         if isinstance(leg, EngineError):

@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 ELSEWHERE = [("Reason", 'SIP;cause=200;text="Call completed elsewhere"')]
 
+ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+"""The From of callers who do not want to be known (RFC 3323 §4.1)."""
+
 
 class Dialler:
     """The callee's side of a conversation in setup."""
@@ -144,9 +147,11 @@ class Dialler:
             target = Target(
                 uri=attempt.binding.uri,
                 flow=flow,
-                from_=_name_addr(conversation.caller_name, conversation.ani, ours),
+                from_=ANONYMOUS
+                if conversation.private
+                else _name_addr(conversation.caller_name, conversation.ani, ours),
                 to=f"<sip:{_user_part(attempt.station.username)}@{ours}>",
-                contact_user=_user_part(conversation.ani),
+                contact_user="" if conversation.private else _user_part(conversation.ani),
                 max_forwards=conversation.max_forwards,
                 pin=True,
             )
@@ -157,13 +162,16 @@ class Dialler:
         ours, theirs = _host_port(flow), format_host(attempt.host)
         port = f":{attempt.port}" if attempt.port != 5060 else ""
         number = _user_part(attempt.number)
+        headers = [("P-Asserted-Identity", f"<sip:{_user_part(caller)}@{ours}>")] if caller else []
+        if conversation.private:
+            headers.append(("Privacy", "id"))
         target = Target(
             uri=f"sip:{number}@{theirs}{port}",
             flow=flow,
-            from_=_name_addr(conversation.caller_name, caller, ours),
+            from_=ANONYMOUS if conversation.private else _name_addr(conversation.caller_name, caller, ours),
             to=f"<sip:{number}@{theirs}>",
             contact_user=_user_part(caller),
-            headers=[("P-Asserted-Identity", f"<sip:{_user_part(caller)}@{ours}>")] if caller else [],
+            headers=headers,
             max_forwards=conversation.max_forwards,
         )
         return target, attempt.number, self._credentials(trunk)

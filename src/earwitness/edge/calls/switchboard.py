@@ -279,6 +279,7 @@ class Switchboard:
         else:
             destination = routing.from_trunk(directory, dialled)
             direction = "inbound"
+        private = _private(request)
         conversation_id = services.new_id()
 
         def publish(event: Event) -> None:
@@ -289,7 +290,15 @@ class Switchboard:
         conversation = Conversation(conversation_id, services, directory, publish, self._gone)
         self.conversations[conversation_id] = conversation
         began = conversation.begin(
-            session, direction=direction, ani=ani, dnis=dialled, trunk=trunk, station=station, user=user, name=name
+            session,
+            direction=direction,
+            ani=ani,
+            dnis=dialled,
+            trunk=trunk,
+            station=station,
+            user=user,
+            name=name,
+            private=private,
         )
         if not began:
             self.conversations.pop(conversation_id, None)
@@ -329,6 +338,14 @@ class Switchboard:
     def _gone(self, conversation: Conversation) -> None:
         self.conversations.pop(conversation.id, None)
         self._touched()
+
+
+def _private(request: Request) -> bool:
+    """The caller asks not to be known to whom he calls (RFC 3323, RFC 3325)."""
+    wanted = {
+        word.strip().lower() for value in request.get_all("privacy") for word in value.replace(",", ";").split(";")
+    }
+    return bool(wanted & {"id", "user", "header", "session"})
 
 
 def _caller(request: Request, *, trusted: bool) -> tuple[str, str]:
