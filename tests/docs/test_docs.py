@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.cli.rules import RULES, tested_rules
+from earwitness.cli.rules import RULES, rules_with_tests
 from earwitness.domain.conversation.events import EVENT_FIELDS
 from earwitness.settings import Settings
 
@@ -92,7 +92,7 @@ def test_the_project_names_no_registry() -> None:
 
 def test_there_are_129_rules() -> None:
     assert sum(RULES.values()) == 129
-    assert tested_rules(ROOT / "tests")["B5"]
+    assert rules_with_tests(ROOT / "tests")["B5"]
 
 
 def test_the_command_starts_without_loading_every_floor() -> None:

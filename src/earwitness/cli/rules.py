@@ -11,7 +11,7 @@ RULES = {
 """Rules of each family of the contract, 129 in all: A1…A12 and so on."""
 
 
-def tested_rules(tests: Path) -> dict[str, list[str]]:
+def rules_with_tests(tests: Path) -> dict[str, list[str]]:
     """Rule number -> tests that carry it in their name (``test_b5_hold_is_suppressed`` proves B5)."""
     found: dict[str, list[str]] = {f"{family}{n}": [] for family, count in RULES.items() for n in range(1, count + 1)}
     for file in sorted(tests.rglob("test_*.py")):
@@ -23,7 +23,7 @@ def tested_rules(tests: Path) -> dict[str, list[str]]:
 
 def print_rules(tests: Path) -> None:
     """Prints each rule with its tests, and those without."""
-    found = tested_rules(tests)
+    found = rules_with_tests(tests)
     for rule, names in found.items():
         print(f"{rule:4} {'; '.join(names) if names else '-'}")
     without = [rule for rule, names in found.items() if not names]
