@@ -112,7 +112,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         environment = {**os.environ, **variables(settings)}
         command = [sys.executable, "-m", "earwitness.cli.main"]
         children = [Child("edge", [*command, "edge"], stage=0)]
-        children += [Child(f"media-{n}", [*command, "media"], stage=1) for n in range(settings.media_process_count)]
+        # One more than there are seats: it waits, and takes over the legs of one that dies without a start in between.
+        children += [Child(f"media-{n}", [*command, "media"], stage=1) for n in range(settings.media_process_count + 1)]
         children += [Child(name, [*command, name], stage=1) for name in ("worker", "web")]
         return Supervisor(children, environment, _announcer(settings, say)).run()
 
