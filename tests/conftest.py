@@ -50,7 +50,7 @@ class PostgresqlServer:
         with psycopg.connect(
             host=str(self._folder), user="earwitness", dbname="postgres", autocommit=True
         ) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def make_empty_database(self) -> str:
         name = f"empty{next(self._count)}"

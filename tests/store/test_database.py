@@ -142,6 +142,7 @@ def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
     with database.reading() as session:
         assert session.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert session.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}  # with -wal and -shm
     database.dispose()
 
 

@@ -134,7 +134,9 @@ def upgrade(url: str, revision: str = "head") -> None:
     """Brings the tables up to date; creates the database file of SQLite. Safe to run from several processes."""
     engine = make_engine(url)
     if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
-        Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(engine.url.database))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
     try:
         with engine.execution_options(writes=True).begin() as connection:
             if connection.dialect.name == "postgresql":
