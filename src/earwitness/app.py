@@ -35,6 +35,7 @@ def _private_folder(path: Path) -> Path:
 
 
 def _prepare(settings: Settings) -> None:
+    os.umask(0o077)  # whatever any process writes is for its owner alone
     try:
         for folder in (settings.data, settings.spool, settings.keys, settings.run, settings.data / "edge"):
             _private_folder(folder)
