@@ -71,6 +71,13 @@ class Peer:
         async with asyncio.timeout(PATIENCE_S):
             return [await loop.sock_recv(source, 4096) for _ in range(count)]
 
+    async def receive_new(self, count: int, seen: bytes) -> list[bytes]:
+        """``receive`` without repetitions of ``seen``: a process that is killed may have sent what it had not ticked off."""
+        packets: list[bytes] = []
+        while len(packets) < count:
+            packets += [packet for packet in await self.receive(1) if packet != seen]
+        return packets
+
     def waiting(self) -> list[bytes]:
         """What has arrived and was not received."""
         packets = []
@@ -89,9 +96,17 @@ class Rig:
     """``async with Rig(folder) as rig``: a started engine and its media process(es)."""
 
     def __init__(
-        self, folder: Path, *, processes: int = 1, ports: tuple[int, int] = (41000, 41999), **options: object
+        self,
+        folder: Path,
+        *,
+        processes: int = 1,
+        ports: tuple[int, int] = (41000, 41999),
+        prelude: str = "",
+        **options: object,
     ) -> None:
         self.folder = folder
+        self.prelude = prelude
+        """Python that media processes run first."""
         self.events: list[MediaEvent] = []
         self._news = asyncio.Event()
         options.setdefault("legs", 64)
@@ -125,7 +140,10 @@ class Rig:
 
     def start_process(self) -> subprocess.Popen[bytes]:
         """Starts one more media process."""
-        code = "import sys; from pathlib import Path; from earwitness.media.process import run; run(Path(sys.argv[1]))"
+        code = (
+            self.prelude
+            + "import sys; from pathlib import Path; from earwitness.media.process import run; run(Path(sys.argv[1]))"
+        )
         process = subprocess.Popen([sys.executable, "-c", code, str(self.folder / "m.sock")])
         self.processes.append(process)
         return process

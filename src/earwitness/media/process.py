@@ -107,7 +107,7 @@ class Service:
         self._silence_us = hello.silence_us
         self._outbox: deque[list[Any]] = deque()
         self._unsent: deque[bytes] = deque()
-        arena = Arena(arena_fd, Layout(hello.legs))
+        arena = self._arena = Arena(arena_fd, Layout(hello.legs))
         self._legs = Legs(arena)
         self._sweep = open_sweep(arena, hello.sweep)
         self._tapes = Tapes(arena, self._clock.now_us, self._report)
@@ -259,6 +259,8 @@ class Service:
             )
         legs.event_pt[slot] = -1 if event_pt is None else event_pt
         leg.digits.clock_rate = leg.codecs[event_pt][1] if event_pt is not None else 8000
+        if remote.receiving and not legs.receiving[slot] and not keep:
+            legs.last_at[slot] = self._clock.now_us()  # its silence begins to count now
         legs.receiving[slot] = remote.receiving
         leg.sending = remote.sending
         self._relay.route(leg)
@@ -268,8 +270,6 @@ class Service:
         if not leg.attached:
             leg.attached = True
             legs.attached[slot] = True
-            if not legs.last_at[slot]:
-                legs.last_at[slot] = self._clock.now_us()
             for kind, fd in enumerate(leg.fds):
                 self._sweep.attach(2 * slot + kind, fd)
 
@@ -353,6 +353,7 @@ class Service:
                     self._sweep.detach(2 * leg.slot + kind)
             self._report("dropped", leg.leg_id, self._relay.drops(leg.slot))
             self._legs.remove(leg)
+            self._arena.forget_leg(leg.slot)
             for fd in leg.fds:
                 os.close(fd)
             self._report("leg_closed", leg.slot)

@@ -88,7 +88,7 @@ async def test_commands_given_while_nobody_is_there_are_carried_out(tmp_path: Pa
         c = rig.leg("c")
         rig.start_process()
         await rig.event(EngineRestored)
-        assert await b.receive(2) == [inside, after]
+        assert await b.receive_new(2, first) == [inside, after]
         await rig.engine.idle()
         for name, packet in (("t", inside), ("u", last)):
             tape = read(tmp_path / "spool" / f"{name}.0.0.rtpdump")
@@ -155,7 +155,26 @@ async def test_a_spare_process_takes_over_at_once(tmp_path: Path) -> None:
         assert await b.receive(1) == [said]
         await rig.spares(1)
         rig.kill(rig.processes.pop(0))
-        said = a.send(rtp(2))
-        assert await b.receive(1) == [said]
+        again = a.send(rtp(2))
+        assert await b.receive_new(1, said) == [again]
         assert (await rig.event(EngineRestored)).legs == 2
         assert rig.engine.pids == [spare.pid]
+
+
+async def test_a_mistake_about_a_packet_costs_its_batch_and_nothing_else(tmp_path: Path) -> None:
+    bug = (
+        "from earwitness.media.rtp.relay import Relay\n"
+        "regular = Relay._regular\n"
+        "def broken(self, rows, *rest):\n"
+        "    if b'bug!' in self.rows[rows].tobytes(): raise RuntimeError('bug')\n"
+        "    regular(self, rows, *rest)\n"
+        "Relay._regular = broken\n"
+    )
+    async with Rig(tmp_path, prelude=bug) as rig:
+        a, b = await rig.call("a", "b")
+        a.send(rtp(1, payload=b"bug!"))
+        await asyncio.sleep(0.1)
+        for n in range(20):
+            said = a.send(rtp(n))
+            assert await b.receive(1) == [said]
+        assert rig.processes[0].poll() is None

@@ -37,8 +37,6 @@ DEPTH = 4
 """Rows per socket: what one socket can deliver in one system call."""
 TAPE_BUFFER = 256 * 1024
 """Bytes of a channel that can wait for the disk: 29 s of G.711 at 20 ms, more than waits in a socket after a stall."""
-TAPE_RESIDENT = 32 * 1024
-"""Bytes of it that stay in memory after use."""
 TAPE_SLACK = ROW
 
 UInt8 = npt.NDArray[np.uint8]
@@ -151,11 +149,16 @@ class Arena:
         """SO_RXQ_OVFL counter of each socket as last seen."""
         self.name_lengths: Int64 = words[6:8].reshape(2 * count)
 
+    def forget_leg(self, leg: int) -> None:
+        """Gives back the memory of a leg's rows, which hold nothing any more."""
+        start, _ = self.layout.sections()["rows"]
+        size = 2 * DEPTH * ROW
+        self._map.madvise(mmap.MADV_REMOVE, start + leg * size, size)
+
     def forget_tape(self, channel: int) -> None:
-        """Gives memory back that a channel's buffer took while its disk was slow; the buffer is empty."""
+        """Gives back the memory of a channel's buffer, which is empty."""
         start, _ = self.layout.sections()["tape_data"]
-        start += channel * TAPE_BUFFER + TAPE_RESIDENT
-        self._map.madvise(mmap.MADV_REMOVE, start, TAPE_BUFFER - TAPE_RESIDENT)
+        self._map.madvise(mmap.MADV_REMOVE, start + channel * TAPE_BUFFER, TAPE_BUFFER)
 
 
 def forbid_dumps() -> None:

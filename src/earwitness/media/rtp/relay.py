@@ -23,12 +23,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import structlog
 
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
 from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
 from earwitness.media.rtp.sweep import Batch, Sweep
 from earwitness.media.tape.writer import Tapes
+
+log = structlog.get_logger()
 
 RELATCH_US = 500_000
 RELATCH_WINDOW_US = 5_000_000
@@ -70,7 +73,7 @@ class Relay:
         total = 0
         while batch is not None:
             total += len(batch.rows)
-            self.process(batch, now, real_offset)
+            self._process_or_drop(batch, now, real_offset)
             batch = self._sweep.receive_more() if total < MOST_PER_TICK else None
         return total
 
@@ -79,8 +82,16 @@ class Relay:
         batch = self._sweep.leftovers()
         if batch is None:
             return 0
-        self.process(batch, now, real_offset)
+        self._process_or_drop(batch, now, real_offset)
         return len(batch.rows)
+
+    def _process_or_drop(self, batch: Batch, now: int, real_offset: int) -> None:
+        """A mistake of ours about some packet costs its batch, not the process, nor every replacement that finds it."""
+        try:
+            self.process(batch, now, real_offset)
+        except Exception:
+            log.exception("a batch of packets could not be processed", packets=len(batch.rows))
+            self._sweep.release(batch)
 
     def process(self, batch: Batch, now: int, real_offset: int) -> None:
         """Relays and tapes a batch and releases its rows."""

@@ -77,6 +77,7 @@ class UringSweep(MmsgSweep):
             self._ring.cancel(self._user_data(leg))
             self._generation[leg] += 1
             self._ring.remove_buffers(leg)
+            self._memory.madvise(mmap.MADV_DONTNEED, leg * mmap.PAGESIZE, mmap.PAGESIZE)
             self._by_ring[leg] = False
             self._fds[index] = -1
             rows = index * DEPTH + np.arange(DEPTH)

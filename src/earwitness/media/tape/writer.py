@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from earwitness.media.rtp.arena import PAYLOAD, ROW, TAPE_BUFFER, TAPE_RESIDENT, Arena, Int64
+from earwitness.media.rtp.arena import PAYLOAD, ROW, TAPE_BUFFER, Arena, Int64
 from earwitness.media.tape.format import RECORD_HEADER, encode_header
 
 NEVER = np.iinfo(np.int64).max
@@ -78,7 +78,6 @@ class Tapes:
         self.until_us: Int64 = np.full(channels, NEVER, np.int64)
         self._start_us: Int64 = np.zeros(channels, np.int64)
         self._packets: Int64 = arena.tape_packets
-        self._highest: Int64 = np.zeros(channels, np.int64)
         self.openings: dict[int, Opening] = {}
         self._work: deque[Opening] = deque()
         self._wake = threading.Event()
@@ -130,7 +129,6 @@ class Tapes:
                 arena.tape_head[channel] = 0
                 arena.tape_tail[channel] = 0
             self._start_us[channel] = opening.start_us
-            self._highest[channel] = arena.tape_tail[channel]
             self.until_us[channel] = NEVER
             self.from_us[channel] = opening.start_us
         self.openings[opening.slot] = opening
@@ -199,8 +197,6 @@ class Tapes:
         last = first + counts - 1
         tail[channels[last]] = places[last] + sizes[last]
         self._packets[channels[last]] += counts
-        if int(places.max()) > TAPE_RESIDENT:
-            self._highest[channels[last]] = np.maximum(self._highest[channels[last]], tail[channels[last]])
 
     def _overflow(self, channels: Int64, arrival_us: Int64) -> None:
         for channel, at in zip(channels.tolist(), arrival_us.tolist(), strict=True):
@@ -313,8 +309,7 @@ class Tapes:
                 until = int(min(self.until_us[channel], self._now_us()))
                 missing = opening.missing[number] or [opening.start_us, until, 0]
                 opening.missing[number] = [missing[0], until, missing[2]]
-            if self._highest[channel] > TAPE_RESIDENT:
-                arena.forget_tape(channel)
+            arena.forget_tape(channel)
         self._report_missing(opening)
         self._close_files(opening)
         sizes = tuple(int(arena.tape_committed[channel]) for channel in channels)
