@@ -105,6 +105,8 @@ class FakeEngine:
         self.commands.append(("open_tape", tape_id, opening, leg_id, at))
 
     def close_tape(self, tape_id: str, *, at: int | None = None) -> None:
+        if tape_id not in self.tapes:
+            return
         opening, leg_id = self.tapes.pop(tape_id)
         self.commands.append(("close_tape", tape_id, at))
         self.pending.append(media.TapeClosed(tape_id, opening, leg_id, (1, 1), (1, 1), at or 0))

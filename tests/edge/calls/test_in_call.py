@@ -302,6 +302,37 @@ def test_facts_of_the_media_engine_are_told(office: Any) -> None:
     office.settled()
 
 
+@pytest.mark.parametrize("where", ["set_remote", "connect", "open_tape"])
+def test_a_mistake_of_ours_costs_one_call_and_leaves_nothing(
+    office: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*args: Any, **options: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    with monkeypatch.context() as patch:
+        patch.setattr(office.engine, where, broken)
+        phone.answer()
+    assert office.carrier.statuses[-1] == 500
+    assert phone.told[-1] == "bye"
+    office.run(16)
+    assert office.timeline().cause == "error"
+    office.engine.tapes.clear()
+    office.settled()
+
+
+def test_a_mistake_at_the_beginning_is_500(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **options: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    office.phone("anna", 1)
+    monkeypatch.setattr(office.endpoint, "invite", broken)
+    office.carrier.dial("+4930100")
+    assert office.carrier.statuses == [500]
+    office.settled()
+
+
 def test_disconnect_from_outside(office: Any) -> None:
     carrier, phone = _up(office)
     office.conversation.disconnect(by="u-anna")

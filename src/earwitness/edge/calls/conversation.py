@@ -342,6 +342,15 @@ class Conversation:
         self.end("timeout" if kind == "timeout" else "error", by=leg, own_cause=kind)
         self.story.flush()
 
+    def leg_broke(self, leg: Leg) -> None:
+        self.broke()
+
+    def broke(self) -> None:
+        """A mistake of ours came up: the call cannot go on, the peers hear so, and nothing stays behind."""
+        if self._caller is not None and isinstance(self._caller.session, UasSession):
+            self._caller.session.reject(500)
+        self.end("error", cause_of_legs="error")
+
     # From the media engine.
 
     def silence(self, leg: Leg) -> None:

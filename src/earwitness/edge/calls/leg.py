@@ -6,8 +6,10 @@ leg's payload types, ``direction`` is what we last wrote on it, ``holding`` whet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+import structlog
 
 from earwitness.domain.configuration import Station, Trunk
 from earwitness.edge.sip import sdp
@@ -18,6 +20,8 @@ from earwitness.edge.sip.sdp import AudioStream, Direction, Format
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.transaction_server import ServerTransaction
 from earwitness.media.engine.interface import Address, Codec, Remote
+
+log = structlog.get_logger()
 
 
 class LegOwner(Protocol):
@@ -33,6 +37,7 @@ class LegOwner(Protocol):
     def leg_requests(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None: ...
     def leg_hung_up(self, leg: Leg) -> None: ...
     def leg_failed(self, leg: Leg, cause: Failure) -> None: ...
+    def leg_broke(self, leg: Leg) -> None: ...
 
 
 class Leg:
@@ -130,50 +135,49 @@ class Leg:
     # SessionHandler.
 
     def on_progress(self, session: Session, response: Response) -> None:
-        if self.owner is not None:
-            self.owner.leg_progress(self, response)
+        self._tell(lambda owner: owner.leg_progress(self, response))
 
     def on_accepted(self, session: Session, response: Response) -> None:
-        if self.owner is not None:
-            self.owner.leg_accepted(self, response)
-        else:
+        if not self._tell(lambda owner: owner.leg_accepted(self, response)):
             session.hang_up()
 
     def on_rejected(self, session: Session, response: Response) -> None:
-        if self.owner is not None:
-            self.owner.leg_rejected(self, response.status, response.reason)
+        self._tell(lambda owner: owner.leg_rejected(self, response.status, response.reason))
 
     def on_ack(self, session: Session, request: Request) -> None:
-        if self.owner is not None:
-            self.owner.leg_acknowledged(self, request)
+        self._tell(lambda owner: owner.leg_acknowledged(self, request))
 
     def on_cancelled(self, session: Session, request: Request) -> None:
-        if self.owner is not None:
-            self.owner.leg_cancelled(self)
+        self._tell(lambda owner: owner.leg_cancelled(self))
 
     def on_reinvite(self, session: Session, request: Request) -> None:
-        if self.owner is not None:
-            self.owner.leg_offers(self, request)
-        else:
+        if not self._tell(lambda owner: owner.leg_offers(self, request)):
             session.reject_reinvite(481)
 
     def on_reinvite_result(self, session: Session, response: Response) -> None:
-        if self.owner is not None:
-            self.owner.leg_offer_answered(self, response)
+        self._tell(lambda owner: owner.leg_offer_answered(self, response))
 
     def on_request(self, session: Session, transaction: ServerTransaction, request: Request) -> None:
-        if self.owner is not None:
-            self.owner.leg_requests(self, transaction, request)
-        else:
+        if not self._tell(lambda owner: owner.leg_requests(self, transaction, request)):
             transaction.respond(481)
 
     def on_bye(self, session: Session, request: Request) -> None:
-        if self.owner is not None:
-            self.owner.leg_hung_up(self)
+        self._tell(lambda owner: owner.leg_hung_up(self))
 
     def on_failed(self, session: Session, cause: Failure) -> None:
-        if self.owner is not None:
-            self.owner.leg_failed(self, cause)
+        self._tell(lambda owner: owner.leg_failed(self, cause))
+
+    def _tell(self, event: Callable[[LegOwner], None]) -> bool:
+        """Tells the owner; False without one. A mistake of ours costs this call, is logged, and leaves nothing."""
+        owner = self.owner
+        if owner is None:
+            return False
+        try:
+            event(owner)
+        except Exception:
+            log.exception("a call broke", leg=self.id)
+            owner.leg_broke(self)
+        return True
 
 
 def _numeric(host: str, port: int) -> Address | None:

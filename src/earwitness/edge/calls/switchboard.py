@@ -289,21 +289,27 @@ class Switchboard:
 
         conversation = Conversation(conversation_id, services, directory, publish, self._gone)
         self.conversations[conversation_id] = conversation
-        began = conversation.begin(
-            session,
-            direction=direction,
-            ani=ani,
-            dnis=dialled,
-            trunk=trunk,
-            station=station,
-            user=user,
-            name=name,
-            private=private,
-        )
-        if not began:
+        try:
+            began = conversation.begin(
+                session,
+                direction=direction,
+                ani=ani,
+                dnis=dialled,
+                trunk=trunk,
+                station=station,
+                user=user,
+                name=name,
+                private=private,
+            )
+            if began:
+                self._route(conversation, directory, destination)
+            else:
+                self.conversations.pop(conversation_id, None)
+        except Exception:
+            log.exception("a call broke", conversation=conversation_id)
+            session.reject(500)
+            conversation.broke()
             self.conversations.pop(conversation_id, None)
-            return
-        self._route(conversation, directory, destination)
 
     def _route(self, conversation: Conversation, directory: Directory, destination: routing.Destination) -> None:
         match destination:
