@@ -1,9 +1,9 @@
 """Relay benchmark: our engine, relaying and recording, beside rtpengine in user space, relaying only.
 
-Prints CPU seconds (user + system, of all processes of the contender, the edge's engine client included) per million packets received, the
-ratio, latency and losses. One load generator, the same load, contenders in turns.
+Prints CPU seconds (user + system, of all processes of the contender, the edge's engine client included) per million
+packets received, the ratio, latency and losses. One load generator, the same load, contenders in turns.
 
-    python bench/relay.py [--calls 250] [--seconds 20] [--rounds 2] [--only ours,rtpengine]
+    python bench/relay.py [--calls 250] [--seconds 20] [--rounds 2] [--only ours,rtpengine] [--kills 3]
 """
 
 from __future__ import annotations
@@ -64,13 +64,14 @@ class Load:
         return result
 
 
-async def ours(calls: int, seconds: float, *, tick_ms: int, sweep: str, record: bool) -> dict[str, Any]:
-    """Our engine with one media process."""
+async def ours(calls: int, seconds: float, *, tick_ms: int, sweep: str, record: bool, kills: int) -> dict[str, Any]:
+    """Our engine with one media process, which is killed so many times while the load runs (and replaced by a spare)."""
     folder = Path(tempfile.mkdtemp(prefix="relay-"))
     engine = OurEngine(folder / "m.sock", lambda _: None, ports=(30000, 39999), tick_ms=tick_ms, sweep=sweep)
     await engine.start()
     code = f"from pathlib import Path; from earwitness.media.process import run; run(Path({str(folder / 'm.sock')!r}))"
-    media = subprocess.Popen([sys.executable, "-c", code])
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(kills + 1)]
+    by_pid = {process.pid: process for process in processes}
     try:
         await engine.ready()
         load = Load(seconds, 2 * calls)
@@ -84,10 +85,20 @@ async def ours(calls: int, seconds: float, *, tick_ms: int, sweep: str, record: 
             if record:
                 engine.open_tape(f"t{call}", 0, f"l{2 * call}", folder / "spool" / f"c{call}")
         await asyncio.sleep(0.5)
-        before = time.process_time() + cpu_seconds(media.pid)
-        result = await asyncio.to_thread(load.run, targets)
-        result["cpu"] = time.process_time() + cpu_seconds(media.pid) - before
-        result["rss_mb"] = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{media.pid}/status").read_text())[1]) // 1024  # type: ignore[index]
+        while engine.spare_count < kills:
+            await asyncio.sleep(0.1)
+        before = time.process_time() + sum(map(cpu_seconds, by_pid))
+        running = asyncio.create_task(asyncio.to_thread(load.run, targets))
+        for _ in range(kills):
+            await asyncio.sleep(seconds / (kills + 1))
+            victim = by_pid.pop(engine.pids[0])
+            before -= cpu_seconds(victim.pid)
+            victim.kill()
+            victim.wait()
+        result = await running
+        result["cpu"] = time.process_time() + sum(map(cpu_seconds, by_pid)) - before
+        status = Path(f"/proc/{engine.pids[0]}/status").read_text()
+        result["rss_mb"] = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
         if record:
             for call in range(calls):
                 engine.close_tape(f"t{call}")
@@ -96,7 +107,8 @@ async def ours(calls: int, seconds: float, *, tick_ms: int, sweep: str, record: 
         return result
     finally:
         await engine.stop()
-        media.wait(10)
+        for process in processes:
+            process.wait(10)
         shutil.rmtree(folder)
 
 
@@ -173,6 +185,7 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tick", type=int, default=10)
     parser.add_argument("--sweep", default="auto")
+    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--no-record", action="store_true")
     parser.add_argument("--only", default="ours,rtpengine")
     arguments = parser.parse_args()
@@ -182,24 +195,22 @@ async def main() -> None:
             if name == "ours":
                 result = await ours(
                     arguments.calls, arguments.seconds, tick_ms=arguments.tick, sweep=arguments.sweep,
-                    record=not arguments.no_record,
+                    record=not arguments.no_record, kills=arguments.kills,
                 )  # fmt: skip
             else:
                 result = await rtpengine(arguments.calls, arguments.seconds)
             cost = result["cpu"] / result["sent"] * 1e6
             costs.setdefault(name, []).append(cost)
             latency = " / ".join(f"{each:.1f}" for each in result["latency_ms"])
-            print(
-                f"{name:10} {cost:6.2f} CPU s/M packets   sent {result['sent']}  lost {result['sent'] - result['received']}"
-                f"  duplicates {result['duplicates']}  latency ms p50/p99/max {latency}"
-                + (f"  on tape {result['taped']}" if "taped" in result else "")
-                + (f"  rss {result['rss_mb']} MB" if "rss_mb" in result else ""),
-                flush=True,
-            )
+            line = f"{name:10} {cost:6.2f} CPU s/M packets   sent {result['sent']}  lost {result['sent'] - result['received']}"
+            line += f"  duplicates {result['duplicates']}  latency ms p50/p99/max {latency}"
+            line += f"  on tape {result['taped']}" if "taped" in result else ""
+            print(line + (f"  rss {result['rss_mb']} MB" if "rss_mb" in result else ""), flush=True)
     for name, values in costs.items():
         print(f"{name:10} median {median(values):.2f} CPU s/M packets")
     if len(costs) == 2:
-        print(f"ratio {median(costs['ours']) / median(costs['rtpengine']):.2f} (ours, recording : rtpengine, not recording)")
+        ratio = median(costs["ours"]) / median(costs["rtpengine"])
+        print(f"ratio {ratio:.2f} (ours, recording : rtpengine, not recording)")
 
 
 if __name__ == "__main__":

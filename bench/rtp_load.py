@@ -1,9 +1,9 @@
 """Load generator for relays: G.711 at 20 ms to and from many legs, from a few sockets, by sendmmsg and recvmmsg.
 
-Run as a program by ``relay.py``: reads one JSON line ``{"legs": [[host, port], …], "sockets": n}`` after having printed the
-addresses of its sockets, sends for ``seconds``, and prints what came back. Leg ``2k`` is connected with leg ``2k + 1``.
-Each packet carries its leg, number and sending time; the kernel stamps its arrival, so latency does not depend on when this
-process gets to read it. Packets are spread evenly over the 20 ms.
+Run as a program by ``relay.py``: reads one JSON line ``{"legs": [[host, port], …], "sockets": n}`` after having printed
+the addresses of its sockets, sends for ``seconds``, and prints what came back. Leg ``2k`` is connected with leg ``2k +
+1``. Each packet carries its leg, number and sending time; the kernel stamps its arrival, so latency does not depend on
+when this process gets to read it. Packets are spread evenly over the 20 ms.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Peer:
             return [await loop.sock_recv(source, 4096) for _ in range(count)]
 
     async def receive_new(self, count: int, seen: bytes) -> list[bytes]:
-        """``receive`` without repetitions of ``seen``: a process that is killed may have sent what it had not ticked off."""
+        """``receive`` without repetitions of ``seen``: a killed process may have sent what it had not ticked off."""
         packets: list[bytes] = []
         while len(packets) < count:
             packets += [packet for packet in await self.receive(1) if packet != seen]

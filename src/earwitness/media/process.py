@@ -7,6 +7,7 @@ for the next edge. SIGTERM ends it after writing what is in the buffers.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -36,12 +37,15 @@ WATCH_US = 100_000
 REPORT_DROPS_US = 500_000
 IDLE_MS = 500
 RECONNECT_S = 0.1
+NICE = -10
 
 
 def run(socket_path: Path) -> None:
     """Serves the edge that listens on ``socket_path`` until SIGTERM, or until it says so."""
     forbid_dumps()
     wire.allow_many_files()
+    with contextlib.suppress(OSError):  # needs a privilege: packets go before encoders and databases
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stopping.append(number))

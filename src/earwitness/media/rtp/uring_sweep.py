@@ -6,6 +6,9 @@ process that was killed before it looked at its completions leaves nothing uncle
 taken and given back in turn, so entry n of a socket's buffer ring is always its row n and giving rows back is only
 adding to the ring's tail.
 
+Measured beside the plain sweep (250 calls relayed and recorded, CPU seconds per million packets): 11.4 instead of 14.8;
+rtpengine in user space, relaying only: 16.4 (docs/decisions/0003-relay-sweep.md).
+
 RTCP sockets, which have a packet every few seconds, stay with epoll and ``recvmmsg``.
 """
 
