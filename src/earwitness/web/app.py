@@ -39,6 +39,7 @@ from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel import errors
 from earwitness.web.kernel.clock import Clock
 from earwitness.web.kernel.edge_control import EdgeControl
+from earwitness.web.kernel.replays import Replays
 from earwitness.web.kernel.services import Services
 from earwitness.web.kernel.shell import Shell
 from earwitness.web.kernel.signing import UrlSigner, load_key
@@ -99,6 +100,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         strict_content_type=False,
     )
     app.state.services = services
+    app.state.replays = Replays()
     app.state.operations = [route for family in FAMILIES for route in family.routes]
     errors.install(app)
     for family in FAMILIES:

@@ -204,6 +204,7 @@ def template(
     "post_telephony_providers_edges_trunkbasesettings_search",
     NEEDS,
     returns=TrunkBasesSearchResponse,
+    reads=True,
 )
 def search(caller: Signed, parts: Parts, body: SearchRequest) -> TrunkBasesSearchResponse:
     """Trunk base settings whose texts match the query."""

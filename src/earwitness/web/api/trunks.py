@@ -116,6 +116,7 @@ def list_trunks(
     "post_telephony_providers_edges_trunks_search",
     NEEDS,
     returns=TrunkInstanceSearchResponse,
+    reads=True,
 )
 def search(caller: Signed, parts: Parts, body: SearchRequest) -> TrunkInstanceSearchResponse:
     """Trunks whose texts match the query."""

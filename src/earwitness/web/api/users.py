@@ -239,7 +239,12 @@ def me(caller: Signed, parts: Parts, expand: CommaList = None) -> UserDocument:
 
 
 @family.operation(
-    "POST", "/api/v2/users/search", "post_users_search", any_of("directory:user:view"), returns=UsersSearchResponse
+    "POST",
+    "/api/v2/users/search",
+    "post_users_search",
+    any_of("directory:user:view"),
+    returns=UsersSearchResponse,
+    reads=True,
 )
 def search(caller: Signed, parts: Parts, body: UserSearchRequest) -> UsersSearchResponse:
     """Users whose name or email contains the searched text; several conditions must all hold."""

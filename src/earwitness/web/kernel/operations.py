@@ -6,6 +6,8 @@ runs, and the same statement is what OpenAPI shows (``x-earwitness-permissions``
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from earwitness.web.kernel import strict_json
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document
 from earwitness.web.kernel.errors import ApiError, missing_permissions
+from earwitness.web.kernel.replays import Replays, fingerprint
 from earwitness.web.kernel.services import Parts, Services
 
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -109,7 +112,10 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses bodies which are no JSON (415) and reads JSON strictly."""
+    """A route that refuses bodies which are no JSON (415), reads JSON strictly, and does repeated POSTs once."""
+
+    reads = False
+    """The operation changes nothing, whatever its method."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
@@ -124,12 +130,27 @@ class StrictRoute(APIRoute):
                 fits = kind == FORM_TYPE if form else kind == "application/json" or kind.endswith("+json")
                 if has_body and kind and not fits:
                     raise ApiError(415, f"Bodies are {FORM_TYPE if form else 'application/json'} here, not {kind}.")
+            own = StrictRequest(request.scope, request.receive)
             try:
-                return await handler(StrictRequest(request.scope, request.receive))
+                return await (handler(own) if self.reads else _once(own, handler))
             except ApiErrorPassing as error:
                 raise ApiError(error.status_code, error.detail) from error
 
         return strict
+
+
+async def _once(request: Request, handler: Callable[[Request], Coroutine[Any, Any, Response]]) -> Response:
+    """Carries out a request; of a POST that repeats the one before, gives the same reply."""
+    caller = request.headers.get("authorization", "")
+    if not caller.startswith("Bearer "):
+        return await handler(request)
+    memory: Replays = request.app.state.replays
+    key = hashlib.sha256(caller.encode()).hexdigest()
+    if request.method != "POST":
+        memory.forget(key)
+        return await handler(request)
+    same = fingerprint(request.url.path, request.url.query, await request.body())
+    return await memory.run(key, same, time.monotonic(), lambda: handler(request))
 
 
 class Family(APIRouter):
@@ -149,12 +170,14 @@ class Family(APIRouter):
         status: int = 200,
         also: dict[int, str] | None = None,
         audited: str | None = None,
+        reads: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declares an operation.
 
         :param name: The vendor's SDK method, or our own name.
         :param returns: The reply's type, or None for an empty reply.
         :param also: Further successful statuses and what they mean.
+        :param reads: A POST that only looks: it is carried out each time.
         :param audited: Kind of object whose refusals are written to the audit log.
         """
 
@@ -194,6 +217,9 @@ class Family(APIRouter):
                     **({} if needs.signed_in else {"security": []}),
                 },
             )
+            made = self.routes[-1]
+            assert isinstance(made, StrictRoute)
+            made.reads = reads or method in ("GET", "HEAD")
             return function
 
         return declare
