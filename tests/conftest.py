@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,9 @@ def _postgresql_binaries() -> Path:
     for pattern in POSTGRESQL_FOLDERS:
         candidates += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
     for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
-    pytest.fail("these tests need PostgreSQL's server programs (initdb, pg_ctl): apt-get install postgresql")
+    pytest.fail("these tests need PostgreSQL's server programs (initdb, postgres): apt-get install postgresql")
 
 
 class PostgresqlServer:
@@ -88,13 +89,33 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
             pytest.fail(f"{command[0]} failed: {done.stdout}{done.stderr}")
 
     run(str(binaries / "initdb"), "-N", "-A", "trust", "-U", "earwitness", "-E", "UTF8", "--locale=C", "-D", str(data))
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off -c max_connections=200"
-    run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-s", "-l", str(folder / "log"), "-o", options, "start")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
+    # The server ends with the standard input of its shell, so that it does not outlive tests that are killed.
+    script = f'"$0" -D "$1" {options} & cat >/dev/null; kill -QUIT $!; wait; rm -rf "$2"'
+    command = ["/bin/sh", "-c", script, str(binaries / "postgres"), str(data), str(folder)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd="/", start_new_session=True, **as_user
+        )
     try:
+        _await_server(folder, server)
         yield PostgresqlServer(folder)
     finally:
-        run(str(binaries / "pg_ctl"), "-D", str(data), "-w", "-s", "-m", "immediate", "stop")
+        server.communicate()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_server(folder: Path, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user="earwitness", dbname="postgres").close()
+        except psycopg.OperationalError as error:
+            if server.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"PostgreSQL did not start: {error}; {(folder / 'log').read_text(errors='replace')}")
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
