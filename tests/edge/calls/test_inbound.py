@@ -205,6 +205,7 @@ def test_all_phones_of_a_user_ring_and_the_first_answer_wins(office: Any) -> Non
     assert office.carrier.statuses == [180]
     second.answer()
     assert first.told == ["invite", "cancelled"]
+    assert len(office.engine.legs) == 2
     reason = first.requests[-1].get("reason")
     assert reason is not None
     assert "cause=200" in reason

@@ -60,6 +60,20 @@ def test_the_next_trunk_is_tried_when_one_is_silent(office: Any) -> None:
     office.settled()
 
 
+def test_early_media_of_a_trunk_that_then_fails_is_nobodys_answer(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    office.carrier.session.progress(183, office.carrier.sdp())
+    office.run(0.1)
+    office.carrier.session.reject(503)
+    office.run(0.2)
+    office.carrier_2.session.accept(b"")
+    office.run(0.2)
+    assert phone.statuses == [183, 488]
+    assert office.carrier_2.told[-1] == "bye"
+    office.settled()
+
+
 def test_busy_is_the_callees_word_and_no_reason_for_another_trunk(office: Any) -> None:
     phone = office.phone("anna", 1)
     office.carrier.reject_with = 486

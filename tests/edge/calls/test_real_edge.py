@@ -273,6 +273,30 @@ def test_a_killed_edge_comes_back_with_its_phones(edge: RealEdge, carrier: Carri
 
 
 @pytest.mark.system
+def test_an_edge_starts_without_a_database(edge: RealEdge, carrier: Carrier) -> None:
+    edge.stop(signal.SIGKILL)
+    (edge.folder / "snapshot.json").rename(edge.folder / "away.json")
+    edge.start()
+    assert edge.get("/health")["configVersion"] == 1
+    carrier.call(Caller().invite().refused(480), edge.sip, "+4930100").finish()
+    edge.save(replace(edge.snapshot, version=3))
+    eventually(lambda: edge.get("/health")["configVersion"] == 3, "the database to come back", 5)
+
+
+@pytest.mark.system
+def test_phone_and_carrier_over_tcp(edge: RealEdge, carrier: Carrier, tmp_path: Path) -> None:
+    with Phone(tmp_path / "anna", _account(edge), transport="tcp") as phone:
+        edge.registered()
+        (binding,) = edge.get("/registrations")["registrations"]
+        assert binding["source"]["transport"] == "tcp"
+        scenario = Caller().invite().answered().play(440).pause(600).bye()
+        carrier.call(scenario, edge.sip, "+4930100", transport="tcp").finish()
+        phone.wait("CALL_CLOSED")
+    (story,) = edge.ended()
+    assert story[-1].data["cause"] == "hangup"
+
+
+@pytest.mark.system
 def test_sigterm_tells_the_calls(edge: RealEdge, carrier: Carrier, tmp_path: Path) -> None:
     with Phone(tmp_path / "anna", _account(edge)) as phone:
         edge.registered()

@@ -113,7 +113,8 @@ class Conversation:
         self._offer: tuple[SessionDescription, AudioStream] | None = None
         self._dialler: Dialler | None = None
         self._negotiation: Negotiation | None = None
-        self._early: AudioStream | None = None
+        self._early: tuple[Leg, AudioStream] | None = None
+        """Who answered early, and how: a 2xx without a body means the same."""
         self._vigil: Vigil | None = None
         self._settling: Timer | None = None
         self._ending: tuple[str, str | None, int] | None = None
@@ -233,7 +234,7 @@ class Conversation:
         leg.ended = True
         leg.owner = None
         self.story.tell("leg.ended", leg_id=leg.id, cause=cause, sip_status=status, reason=reason or None)
-        if self.state is State.SETUP:
+        if self.state is not State.ENDED:
             self._drop(leg)
 
     def nobody_answered(self, final: Final) -> None:
@@ -278,10 +279,9 @@ class Conversation:
             return
         offered, direction, _ = self.offer_for_callee()
         try:
-            if response.body or self._early is None:
-                take_answer(leg, read_answer(response.body, offered), direction)
-            else:
-                take_answer(leg, self._early, direction)
+            early = self._early[1] if self._early is not None and self._early[0] is leg else None
+            stream = read_answer(response.body, offered) if response.body or early is None else early
+            take_answer(leg, stream, direction)
             leg.learn(leg.formats)
             body = self._answer_body(caller, leg)
         except NotAcceptable as error:
@@ -290,7 +290,9 @@ class Conversation:
             self.leg_rejected(leg, 488, str(error))
             return
         self._up(caller, leg)
-        caller.session.accept(body)
+        if not caller.session.accept(body):
+            self.end("cancelled", by=caller, own_cause="endpoint")
+            self.story.flush()
 
     def leg_rejected(self, leg: Leg, status: int, reason: str) -> None:
         if self._dialler is not None and self.state is State.SETUP:
@@ -369,12 +371,11 @@ class Conversation:
 
     def digit(self, leg: Leg, digit: str, at: int | None = None) -> None:
         """A digit was pressed. Which one is not told while a tape is paused."""
-        self.story.tell("dtmf", at=at, leg_id=leg.id, digit=None if self.recorder.paused else digit)
-        self.story.flush()
+        self.media_fact("dtmf", at, leg_id=leg.id, digit=None if self.recorder.paused else digit)
 
     def media_fact(self, event_type: str, at: int | None, **data: Any) -> None:
-        """Something that the media engine reports and nobody acts on."""
-        if self._ending is None:
+        """Something that happened in the media and that nobody acts on."""
+        if self.state is not State.ENDED or self._ending is not None:
             self.story.tell(event_type, at=at, **data)
             self.story.flush()
 
@@ -504,7 +505,7 @@ class Conversation:
             body = answer_for(caller, offer[0], offer[1], leg)
         except NotAcceptable:
             return False
-        self._early = stream
+        self._early = (leg, stream)
         engine = self.services.engine
         engine.set_remote(leg.id, leg.remote())
         engine.set_remote(caller.id, caller.remote())
