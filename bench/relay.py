@@ -65,7 +65,7 @@ class Load:
 
 
 async def ours(calls: int, seconds: float, *, tick_ms: int, sweep: str, record: bool, kills: int) -> dict[str, Any]:
-    """Our engine with one media process, which is killed so many times while the load runs (and replaced by a spare)."""
+    """Our engine with one media process, which is killed ``kills`` times under load (and replaced by a spare)."""
     folder = Path(tempfile.mkdtemp(prefix="relay-"))
     engine = OurEngine(folder / "m.sock", lambda _: None, ports=(30000, 39999), tick_ms=tick_ms, sweep=sweep)
     await engine.start()
@@ -202,7 +202,8 @@ async def main() -> None:
             cost = result["cpu"] / result["sent"] * 1e6
             costs.setdefault(name, []).append(cost)
             latency = " / ".join(f"{each:.1f}" for each in result["latency_ms"])
-            line = f"{name:10} {cost:6.2f} CPU s/M packets   sent {result['sent']}  lost {result['sent'] - result['received']}"
+            lost = result["sent"] - result["received"]
+            line = f"{name:10} {cost:6.2f} CPU s/M packets   sent {result['sent']}  lost {lost}"
             line += f"  duplicates {result['duplicates']}  latency ms p50/p99/max {latency}"
             line += f"  on tape {result['taped']}" if "taped" in result else ""
             print(line + (f"  rss {result['rss_mb']} MB" if "rss_mb" in result else ""), flush=True)

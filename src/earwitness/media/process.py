@@ -225,13 +225,13 @@ class Service:
                 log.exception("media command failed", command=name)
 
     def _do_leg(
-        self, slot: int, leg_id: str, host: str, port: int, remote: list[Any] | None, resume: bool, fds: list[int]
+        self, slot: int, leg_id: str, host: str, port: int, remote: list[Any] | None, generation: int, fds: list[int]
     ) -> None:
         leg = Leg(slot, leg_id, host, port, (fds[0], fds[1]))
-        self._legs.add(leg, resume=resume)
+        resumed = self._legs.add(leg, generation)
         self._drops_told.pop(slot, None)
         if remote is not None:
-            self._negotiated(leg, remote, 0, keep=resume)
+            self._negotiated(leg, remote, 0, keep=resumed)
 
     def _do_remote(self, slot: int, remote: list[Any], at: int) -> None:
         leg = self._legs.by_slot.get(slot)

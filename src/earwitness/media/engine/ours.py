@@ -19,9 +19,7 @@ import io
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +47,10 @@ from earwitness.media.engine.interface import (
     TapeFailed,
     TapeOpened,
 )
+from earwitness.media.engine.link import Link, hung_up
+from earwitness.media.engine.seats import Leg, Play, Seat, Tape
 from earwitness.media.rtp import arena
-from earwitness.media.rtp.ports import Pair, PortRange, PortsExhausted, keep_stamping
+from earwitness.media.rtp.ports import PortRange, PortsExhausted, keep_stamping
 
 log = structlog.get_logger()
 
@@ -65,59 +65,6 @@ EVENTS: dict[str, type[MediaEvent]] = {
     "tape_opened": TapeOpened,
     "tape_failed": TapeFailed,
 }
-
-
-@dataclass(slots=True)
-class _Tape:
-    tape_id: str
-    opening: int
-    slot: int
-    generation: int
-    directory: str
-    at: int
-    until: int | None = None
-
-
-@dataclass(slots=True)
-class _Play:
-    play_id: str
-    fd: int
-    loop: bool
-    at: int
-
-
-@dataclass(slots=True)
-class _Leg:
-    leg_id: str
-    group: str
-    seat: _Seat
-    slot: int
-    pair: Pair
-    known: bool = False
-    """Whether a media process has been told of this leg (its replacement then resumes it)."""
-    remote: Remote | None = None
-    peer: _Leg | None = None
-    tapes: dict[str, _Tape] = field(default_factory=dict)
-    """Open ones, by tape id."""
-    play: _Play | None = None
-    closed_at: int | None = None
-    dropped: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Seat:
-    number: int
-    layout: arena.Layout
-    fd: int
-    free_legs: list[int]
-    free_tapes: list[int]
-    legs: dict[int, _Leg] = field(default_factory=dict)
-    tapes: dict[int, tuple[_Leg, _Tape]] = field(default_factory=dict)
-    """By tape slot: all that are not confirmed closed."""
-    connection: socket.socket | None = None
-    pid: int = 0
-    backlog: deque[tuple[bytes, tuple[int, ...]]] = field(default_factory=deque)
-    lost_at: float | None = None
 
 
 class OurEngine:
@@ -153,18 +100,12 @@ class OurEngine:
         self._hello = wire.Hello(self._clock.anchor_us, legs, tick_ms * 1000, round(silence_s * 1_000_000), sweep)
         layout = arena.Layout(legs)
         self._seats = [
-            _Seat(
-                number,
-                layout,
-                arena.create(layout),
-                list(range(legs - 1, -1, -1)),
-                list(range(layout.channels // 2 - 1, -1, -1)),
-            )
+            Seat(number, arena.create(layout), list(range(legs))[::-1], list(range(layout.channels // 2))[::-1])
             for number in range(processes)
         ]
-        self._legs: dict[str, _Leg] = {}
-        self._tapes: dict[str, _Leg] = {}
-        self._groups: dict[str, tuple[_Seat, int]] = {}
+        self._legs: dict[str, Leg] = {}
+        self._tapes: dict[str, Leg] = {}
+        self._groups: dict[str, tuple[Seat, int]] = {}
         self._generation = 0
         self._stamper = keep_stamping()
         self._listener: socket.socket | None = None
@@ -188,7 +129,7 @@ class OurEngine:
 
     async def ready(self) -> None:
         """Returns when every seat has its media process."""
-        while any(seat.connection is None for seat in self._seats):
+        while any(seat.link is None for seat in self._seats):
             self._changed.clear()
             await self._changed.wait()
 
@@ -219,7 +160,9 @@ class OurEngine:
     def abandon(self) -> None:
         """Lets go of everything at once, as if this process had been killed."""
         for seat in self._seats:
-            self._forget_connection(seat)
+            if seat.link is not None:
+                seat.link.close()
+                seat.link = None
             for leg in seat.legs.values():
                 leg.pair.close()
             os.close(seat.fd)
@@ -245,7 +188,7 @@ class OurEngine:
     @property
     def pids(self) -> list[int]:
         """Process ids of the media processes that are connected."""
-        return [seat.pid for seat in self._seats if seat.connection is not None and seat.pid]
+        return [seat.pid for seat in self._seats if seat.link is not None and seat.pid]
 
     @property
     def spare_count(self) -> int:
@@ -267,10 +210,11 @@ class OurEngine:
             raise NoPortsError(str(error)) from error
         except (OSError, ValueError) as error:
             raise EngineError(f"no media port on {host}: {error}") from error
-        leg = _Leg(leg_id, group, seat, seat.free_legs.pop(), pair)
+        self._generation += 1
+        leg = Leg(leg_id, group, seat, seat.free_legs.pop(), self._generation, pair)
         self._groups[group] = (seat, count + 1)
         self._legs[leg_id] = seat.legs[leg.slot] = leg
-        self._tell_leg(leg)
+        self._send(seat, *leg.message())
         return LocalMedia(host, pair.port, pair.port + 1)
 
     def set_remote(self, leg_id: str, remote: Remote) -> None:
@@ -311,7 +255,7 @@ class OurEngine:
             self._on_event(PlayEnded(leg_id, play_id, at, f"cannot be read: {error.strerror}"))
             return
         self._end_play(leg)
-        leg.play = _Play(play_id, fd, loop, at)
+        leg.play = Play(play_id, fd, loop, at)
         self._send(leg.seat, ["play", leg.slot, play_id, loop, at], (fd,))
 
     def stop_play(self, leg_id: str, play_id: str) -> None:
@@ -331,11 +275,11 @@ class OurEngine:
             self._on_event(TapeFailed(tape_id, opening, leg_id, "too many tapes", at))
             return
         self._generation += 1
-        tape = _Tape(tape_id, opening, leg.seat.free_tapes.pop(), self._generation, str(directory), at)
+        tape = Tape(tape_id, opening, leg.seat.free_tapes.pop(), self._generation, str(directory), at)
         leg.tapes[tape_id] = tape
         self._tapes[tape_id] = leg
         leg.seat.tapes[tape.slot] = (leg, tape)
-        self._tell_tape(leg, tape)
+        self._send(leg.seat, tape.message(leg.slot))
 
     def close_tape(self, tape_id: str, *, at: int | None = None) -> None:
         """See ``MediaEngine``."""
@@ -367,7 +311,7 @@ class OurEngine:
         return leg.dropped if leg is not None else {}
 
     @staticmethod
-    def _unpeer(leg: _Leg) -> None:
+    def _unpeer(leg: Leg) -> None:
         if leg.peer is not None:
             leg.peer.peer = None
             leg.peer = None
@@ -382,7 +326,7 @@ class OurEngine:
         return fd
 
     @staticmethod
-    def _end_play(leg: _Leg) -> None:
+    def _end_play(leg: Leg) -> None:
         if leg.play is not None:
             os.close(leg.play.fd)
             leg.play = None
@@ -402,92 +346,32 @@ class OurEngine:
 
     def _fill_seats(self) -> None:
         """Gives vacant seats, the fullest first, to processes that wait for one."""
-        vacant = sorted((seat for seat in self._seats if seat.connection is None), key=lambda seat: -len(seat.legs))
+        vacant = sorted((seat for seat in self._seats if seat.link is None), key=lambda seat: -len(seat.legs))
         for seat in vacant:
-            while self._spares and seat.connection is None:
+            while self._spares and seat.link is None:
                 connection = self._spares.pop(0)
-                if _hung_up(connection):
+                if hung_up(connection):
                     connection.close()
                 else:
                     self._seat(seat, connection)
 
-    def _seat(self, seat: _Seat, connection: socket.socket) -> None:
+    def _seat(self, seat: Seat, connection: socket.socket) -> None:
         assert self._loop is not None
-        seat.connection = connection
-        self._loop.add_reader(connection.fileno(), self._read, seat, connection)
+        link = seat.link = Link(self._loop, connection, lambda: self._lose(seat))
+        self._loop.add_reader(connection.fileno(), self._read, seat, link)
         self._send(seat, ["hello", wire.hello_to_wire(self._hello)], (seat.fd,))
-        self._tell_everything(seat)
+        for message, fds in seat.everything():
+            self._send(seat, message, fds)
 
-    def _tell_everything(self, seat: _Seat) -> None:
-        for leg in seat.legs.values():
-            self._tell_leg(leg)
-        for leg in seat.legs.values():
-            if leg.peer is not None and leg.slot < leg.peer.slot:
-                self._send(seat, ["connect", leg.slot, leg.peer.slot])
-        for leg, tape in seat.tapes.values():
-            self._tell_tape(leg, tape)
-            if tape.until is not None:
-                self._send(seat, ["untape", tape.slot, tape.until])
-        for leg in seat.legs.values():
-            if leg.play is not None:
-                play = leg.play
-                self._send(seat, ["play", leg.slot, play.play_id, play.loop, play.at], (play.fd,))
-            if leg.closed_at is not None:
-                self._send(seat, ["close", leg.slot, leg.closed_at])
-        self._send(seat, ["take over"])
-
-    def _tell_leg(self, leg: _Leg) -> None:
-        pair = leg.pair
-        remote = wire.remote_to_wire(leg.remote) if leg.remote is not None else None
-        message = ["leg", leg.slot, leg.leg_id, pair.host, pair.port, remote, leg.known]
-        if self._send(leg.seat, message, (pair.rtp.fileno(), pair.rtcp.fileno())):
-            leg.known = True
-
-    def _tell_tape(self, leg: _Leg, tape: _Tape) -> None:
-        self._send(
-            leg.seat,
-            ["tape", tape.slot, tape.generation, tape.tape_id, tape.opening, leg.slot, tape.directory, tape.at],
-        )
-
-    def _send(self, seat: _Seat, message: list[Any], fds: tuple[int, ...] = ()) -> bool:
+    def _send(self, seat: Seat, message: list[Any], fds: tuple[int, ...] = ()) -> None:
         """Sends a command if there is somebody to get it (who comes later is told everything)."""
-        if seat.connection is None:
-            return False
-        data = wire.encode(message)
-        if not seat.backlog:
-            try:
-                wire.send(seat.connection, data, fds)
-                return True
-            except BlockingIOError:
-                assert self._loop is not None
-                self._loop.add_writer(seat.connection.fileno(), self._send_backlog, seat)
-            except OSError:
-                self._lose(seat)
-                return False
-        # The descriptors may be closed by the time that this is sent: keep copies.
-        seat.backlog.append((data, tuple(os.dup(fd) for fd in fds)))
-        return True
-
-    def _send_backlog(self, seat: _Seat) -> None:
-        assert seat.connection is not None and self._loop is not None  # noqa: PT018
-        try:
-            while seat.backlog:
-                data, fds = seat.backlog[0]
-                wire.send(seat.connection, data, fds)
-                seat.backlog.popleft()
-                for fd in fds:
-                    os.close(fd)
-        except BlockingIOError:
-            return
-        except OSError:
+        if seat.link is not None and not seat.link.send(message, fds):
             self._lose(seat)
-            return
-        self._loop.remove_writer(seat.connection.fileno())
 
-    def _read(self, seat: _Seat, connection: socket.socket) -> None:
-        while seat.connection is connection:
+    def _read(self, seat: Seat, link: Link) -> None:
+        while seat.link is link:
             try:
-                received = wire.receive(connection)
+                received = wire.receive(link.connection)
             except BlockingIOError:
                 return
             if received is None:
@@ -496,28 +380,18 @@ class OurEngine:
             for name, *fields in received[0]:
                 self._event(seat, name, fields)
 
-    def _lose(self, seat: _Seat) -> None:
-        self._forget_connection(seat)
+    def _lose(self, seat: Seat) -> None:
+        if seat.link is None:
+            return
+        seat.link.close()
+        seat.link = None
         seat.pid = 0
         seat.lost_at = time.monotonic()
         log.warning("a media process is gone", seat=seat.number, legs=len(seat.legs))
         self._on_event(EngineLost(len(seat.legs)))
         self._fill_seats()
 
-    def _forget_connection(self, seat: _Seat) -> None:
-        if seat.connection is None:
-            return
-        assert self._loop is not None
-        self._loop.remove_reader(seat.connection.fileno())
-        self._loop.remove_writer(seat.connection.fileno())
-        seat.connection.close()
-        seat.connection = None
-        for _, fds in seat.backlog:
-            for fd in fds:
-                os.close(fd)
-        seat.backlog.clear()
-
-    def _event(self, seat: _Seat, name: str, fields: list[Any]) -> None:
+    def _event(self, seat: Seat, name: str, fields: list[Any]) -> None:
         if name == "ready":
             seat.pid = fields[0]
             if seat.lost_at is not None:
@@ -547,13 +421,3 @@ class OurEngine:
                 if leg is not None and leg.play is not None and leg.play.play_id == fields[1]:
                     self._end_play(leg)
             self._on_event(EVENTS[name](*fields))
-
-
-def _hung_up(connection: socket.socket) -> bool:
-    """Whether the other side of a connection that never says anything is gone."""
-    try:
-        return not connection.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

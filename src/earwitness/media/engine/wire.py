@@ -4,7 +4,7 @@ Edge to media, sockets and files as SCM_RIGHTS beside the message (times are UTC
 gives)::
 
     ["hello", settings] + arena        first message; settings as in ``Hello``
-    ["leg", slot, leg id, host, port, remote | null, resume] + RTP socket, RTCP socket
+    ["leg", slot, leg id, host, port, remote | null, generation] + RTP socket, RTCP socket
     ["remote", slot, remote, at]       remote as in ``remote_to_wire``
     ["connect", slot, slot]  ["disconnect", slot]
     ["tape", tape slot, generation, tape id, opening, leg slot, directory, at]

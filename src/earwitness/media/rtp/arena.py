@@ -75,7 +75,7 @@ class Layout:
             "headers": self.rows * 64,
             "tape_data": self.channels * TAPE_BUFFER + TAPE_SLACK,
             "tape_state": self.channels * 8 * 5,
-            "legs": (self.legs + 1) * 128,
+            "legs": (self.legs + 1) * 136,
         }
         sections, offset = {}, 0
         for name, size in sizes.items():
@@ -132,10 +132,10 @@ class Arena:
         self.tape_packets: Int64 = state[4]
         """Records that were put into the channel's buffer."""
         count = layout.legs + 1
-        legs = part["legs"][: count * 128]
+        legs = part["legs"][: count * 136]
         self.names: UInt8 = legs[: count * 64].reshape(2 * count, 32)
         """sockaddr that each socket sends to; the last two are of no leg."""
-        words = legs[count * 64 :].view(np.int64).reshape(8, count)
+        words = legs[count * 64 :].view(np.int64).reshape(9, count)
         self.source: UInt64 = words[0].view(np.uint64)
         """Key of each leg's latched source; 0: none."""
         self.last_at: Int64 = words[1]
@@ -148,6 +148,8 @@ class Arena:
         self.overflows: UInt32 = words[5].view(np.uint32)
         """SO_RXQ_OVFL counter of each socket as last seen."""
         self.name_lengths: Int64 = words[6:8].reshape(2 * count)
+        self.leg_generation: Int64 = words[8]
+        """Which leg all this is about (numbers given by the edge, from 1)."""
 
     def forget_leg(self, leg: int) -> None:
         """Gives back the memory of a leg's rows, which hold nothing any more."""

@@ -55,6 +55,7 @@ class Legs:
 
     def __init__(self, arena: Arena) -> None:
         size = arena.layout.legs + 1
+        self._generation: Int64 = arena.leg_generation
         self.by_slot: dict[int, Leg] = {}
         self.by_id: dict[str, Leg] = {}
         self.source: UInt64 = arena.source
@@ -86,15 +87,19 @@ class Legs:
         self.taps_used = 0
         """How many rows of ``taps`` have anything in them."""
 
-    def add(self, leg: Leg, *, resume: bool = False) -> None:
-        """A new leg, or (``resume``) one that a predecessor of this process had."""
+    def add(self, leg: Leg, generation: int) -> bool:
+        """A new leg, or (True) one that a predecessor of this process had: the slot is marked as this leg's."""
         slot = leg.slot
         self.by_slot[slot] = leg
         self.by_id[leg.leg_id] = leg
-        if not resume:
+        if self._generation[slot] != generation:
+            self._generation[slot] = 0
             self._blank(slot)
-        elif self.source[slot]:
+            self._generation[slot] = generation
+            return False
+        if self.source[slot]:
             leg.latched = parse_sockaddr(self.names[2 * slot])
+        return True
 
     def remove(self, leg: Leg) -> None:
         """Forget a leg."""
