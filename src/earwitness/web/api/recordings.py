@@ -180,7 +180,7 @@ def change_recording(
     clear_export: Annotated[bool, Query(alias="clearExport")] = False,
 ) -> RecordingDocument:
     """Changes dates of a recording (G3): seeing it is needed, and the right to edit its retention."""
-    wanted = {name: value for name, value in body.given().items() if value is None or value > 0}
+    wanted: dict[str, int | None] = body.given()
     if clear_export:
         wanted["export_date"] = None
     now = parts.clock.now_us()

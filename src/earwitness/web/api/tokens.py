@@ -97,19 +97,21 @@ def make_token(
 
 
 def _client_token(request: Request, parts: Services, client_id: str, client_secret: str) -> TokenReply:
-    with _guarded(parts, f"client:{client_id}", request) as attempt, parts.database.transaction() as session:
-        client = _verified_client(session, client_id, client_secret)
-        if client is None:
-            return attempt.refuse()
-        attempt.succeeded()
-        if client.authorized_grant_type != "CLIENT-CREDENTIALS":
-            raise ApiError(
-                400,
-                f"The client is made for the grant {client.authorized_grant_type}.",
-                oauth_error="unauthorized_client",
+    with _guarded(parts, f"client:{client_id}", request) as attempt:
+        with parts.database.reading() as session:  # the secret is weighed before the write lock is taken
+            client = _verified_client(session, client_id, client_secret)
+            if client is None:
+                return attempt.refuse()
+            grant_type, validity_s, scope = (
+                client.authorized_grant_type,
+                client.access_token_validity_s,
+                list(client.scope),
             )
-        subject = Subject("client", client.id)
-        return _issue(session, parts, subject, client.access_token_validity_s, client.id, client.scope)
+        attempt.succeeded()
+        if grant_type != "CLIENT-CREDENTIALS":
+            raise ApiError(400, f"The client is made for the grant {grant_type}.", oauth_error="unauthorized_client")
+        with parts.database.transaction() as session:
+            return _issue(session, parts, Subject("client", client_id), validity_s, client_id, scope)
 
 
 def _user_token(

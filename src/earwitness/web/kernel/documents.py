@@ -24,6 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 LAST_US = (datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 DATE_SCHEMA = {"type": "string", "format": "date-time", "examples": ["2026-12-01T00:00:00.000Z"]}
 
@@ -45,9 +46,9 @@ class RequestBody(BaseModel):
 
 
 def date_text(us: int) -> str:
-    """UTC microseconds as ``yyyy-MM-ddTHH:mm:ss.SSSZ``; times beyond the year 9999 are its end."""
-    moment = EPOCH + timedelta(microseconds=min(us, LAST_US))
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    """UTC microseconds as ``yyyy-MM-ddTHH:mm:ss.SSSZ``; times off the calendar are its first or last."""
+    moment = EPOCH + timedelta(microseconds=max(FIRST_US, min(us, LAST_US)))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_date(text: object) -> int:
