@@ -32,11 +32,12 @@ class Peer:
     """A phone's RTP and RTCP sockets."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.rtp = socket.socket(family, socket.SOCK_DGRAM)
         self.rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.rtp.bind((host, 0))
         self.rtp.setblocking(False)
-        self.rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.rtcp = socket.socket(family, socket.SOCK_DGRAM)
         self.rtcp.bind((host, 0))
         self.rtcp.setblocking(False)
         self.target = ("", 0)
@@ -45,13 +46,13 @@ class Peer:
     @property
     def address(self) -> tuple[str, int]:
         """Where it listens for RTP."""
-        host, port = self.rtp.getsockname()
+        host, port = self.rtp.getsockname()[:2]
         return host, port
 
     @property
     def rtcp_address(self) -> tuple[str, int]:
         """Where it listens for RTCP."""
-        host, port = self.rtcp.getsockname()
+        host, port = self.rtcp.getsockname()[:2]
         return host, port
 
     def send(self, packet: bytes) -> bytes:
@@ -189,11 +190,11 @@ class Rig:
                 self._news.clear()
                 await self._news.wait()
 
-    def leg(self, leg_id: str, group: str = "c1", **remote: object) -> Peer:
+    def leg(self, leg_id: str, group: str = "c1", host: str = "127.0.0.1", **remote: object) -> Peer:
         """A leg with a peer of its own whose address is in its SDP."""
-        peer = Peer()
+        peer = Peer(host)
         self.peers.append(peer)
-        local = self.engine.open_leg(leg_id, group=group, host="127.0.0.1")
+        local = self.engine.open_leg(leg_id, group=group, host=host)
         peer.target = (local.host, local.rtp_port)
         peer.target_rtcp = (local.host, local.rtcp_port)
         values: dict[str, object] = {"rtp": peer.address, "rtcp": peer.rtcp_address, "payload_types": PCMU, **remote}

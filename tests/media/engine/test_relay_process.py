@@ -364,3 +364,21 @@ async def test_unknown_ids_are_ignored(tmp_path: Path) -> None:
         a, b = await rig.call("a", "b")
         said = a.send(rtp(1))
         assert await b.receive(1) == [said]
+
+
+async def test_a_leg_may_speak_ipv6(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        a = rig.leg("a", host="::1")
+        b = rig.leg("b")
+        rig.engine.connect("a", "b")
+        rig.engine.open_tape("tape", 0, "a", tmp_path)
+        said = [a.send(rtp(n)) for n in range(5)]
+        assert await b.receive(5) == said
+        heard = b.send(rtp(9))
+        assert await a.receive(1) == [heard]
+        report = a.send_rtcp(SENDER_REPORT)
+        assert await b.receive(1, rtcp=True) == [report]
+        rig.engine.close_tape("tape")
+        await rig.engine.idle()
+        assert packets(channel(tmp_path, 0)) == [*said, report]
+        assert channel(tmp_path, 0).header.host == "::1"
