@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
 from earwitness.domain.conversation.timeline import Timeline
+from earwitness.store import audit
 from earwitness.store import conversations as conversation_store
 from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import conversation_documents as documents
@@ -205,7 +206,20 @@ def _hang_up(parts: Services, caller: Caller, conversation_id: str) -> Seen:
             may = live.visible(seen.pending, caller.access, DISCONNECT)
     if not may:
         raise missing_permissions((DISCONNECT,), every=True)
-    if seen.in_progress and not parts.edge.disconnect(conversation_id, by=caller.subject.id):
+    if not seen.in_progress:
+        return seen
+    with parts.database.transaction() as session:
+        audit.add(
+            session,
+            at=parts.clock.now_us(),
+            subject=caller.subject,
+            action="disconnect",
+            entity_type="conversation",
+            entity_id=conversation_id[:64],
+            conversation_id=conversation_id[:64],
+            remote_address=caller.remote_address,
+        )
+    if not parts.edge.disconnect(conversation_id, by=caller.subject.id):
         with parts.database.reading() as session:
             again = find(parts, session, caller.access, conversation_id)
         if again.in_progress:
