@@ -114,6 +114,9 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     await edge.start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     try:
         await stopping.wait()
     finally:
@@ -185,6 +188,19 @@ class Edge:
             silence_s=arguments.media_silence_s,
         )
         await self.engine.start()
+        try:
+            await self._listen(known=snapshot is not EMPTY)
+        except BaseException:
+            await self.engine.stop()
+            raise
+        self._sync.start()
+        self._tasks = [loop.create_task(job) for job in (self._poll(), self._resolve_names(), self._keep_house())]
+        write_private(self._run / "edge.json", self._whereabouts())
+        log.info("edge is up", sip=f"{self.transport.host}:{self.transport.port}", control=self.control.port)
+
+    async def _listen(self, *, known: bool) -> None:
+        """Opens SIP and the control API; a configuration on disk (``known``) is good enough to begin with."""
+        arguments = self.arguments
         config = EndpointConfig(
             timers=Timers(t1=arguments.sip_t1_ms / 1000),
             allow=ALLOW,
@@ -193,20 +209,17 @@ class Edge:
         advertise = self._advertise if arguments.sip_advertised else None
         self.transport = Transport(config, self.switchboard, advertise=advertise, rng=self._rng)
         self.switchboard.connect(self.transport.endpoint, self.engine)
-        if snapshot is EMPTY:
+        if not known:
             await self._reload_quietly()
         await self.transport.start(arguments.sip_host, arguments.sip_port)
         token = control_token(self._run / "control.token")
         app = make_app(self.switchboard, token, figures=self._figures, reload=self.reload, unix_time=time.time)
-        self.control = ControlServer(app, arguments.control_host, arguments.control_port)
+        try:
+            self.control = ControlServer(app, arguments.control_host, arguments.control_port)
+        except OSError:
+            await self.transport.stop()
+            raise
         self.control.start()
-        self._sync.start()
-        self._tasks = [loop.create_task(job) for job in (self._poll(), self._resolve_names(), self._keep_house())]
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(100_000, 20, 50)
-        write_private(self._run / "edge.json", self._whereabouts())
-        log.info("edge is up", sip=f"{self.transport.host}:{self.transport.port}", control=self.control.port)
 
     async def stop(self) -> None:
         """Tells the calls and ends, within five seconds."""

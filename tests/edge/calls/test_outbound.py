@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from earwitness.edge.calls.directory import Directory
+
 
 def test_a_phone_calls_out(office: Any) -> None:
     phone = office.phone("anna", 1)
@@ -81,6 +83,27 @@ def test_busy_is_the_callees_word_and_no_reason_for_another_trunk(office: Any) -
     assert phone.statuses == [486]
     assert office.carrier_2.told == []
     office.settled()
+
+
+def test_trunks_that_cannot_be_reached_at_all(office: Any) -> None:
+    first, second = office.snapshot.trunks
+    trunks = (replace(first, transport="tls"), replace(second, servers=("unresolved.example",)))
+    office.switchboard.use(Directory(replace(office.snapshot, trunks=trunks)))
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    assert phone.statuses == [503]
+    office.settled()
+
+
+def test_a_trunk_by_name_is_called_at_its_looked_up_address(office: Any) -> None:
+    trunks = (replace(office.snapshot.trunks[0], servers=("carrier.example",)),)
+    office.switchboard.resolved = {"carrier.example": ("198.51.100.1",)}
+    office.switchboard.use(Directory(replace(office.snapshot, trunks=trunks), office.switchboard.resolved))
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    assert office.carrier.told == ["invite"]
+    office.carrier.dial("+4930201")
+    assert "invite" in phone.told
 
 
 def test_all_trunks_down(office: Any) -> None:
@@ -182,8 +205,6 @@ def test_a_phone_without_a_user(office: Any) -> None:
 
 
 def test_a_call_keeps_the_configuration_that_it_began_with(office: Any) -> None:
-    from earwitness.edge.calls.directory import Directory
-
     anna, bert = office.phone("anna", 1), office.phone("bert", 2)
     anna.dial("203")
     office.switchboard.use(Directory(replace(office.snapshot, version=8, stations=(), trunks=())))

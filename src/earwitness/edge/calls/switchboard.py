@@ -334,6 +334,9 @@ class Switchboard:
 
     def _servers(self, trunk: Trunk, number: str) -> list[Attempt]:
         found: list[Attempt] = []
+        if trunk.transport not in ("udp", "tcp"):
+            log.error("this trunk's transport is not supported", trunk=trunk.name, transport=trunk.transport)
+            return found
         for server in trunk.servers:
             host, port = split_address(server, 5060)
             for address in self.resolved.get(host, (host,)):

@@ -1,0 +1,160 @@
+"""Parts of the edge process that need no peers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from earwitness.domain.configuration import Snapshot, Trunk
+from earwitness.edge import machine
+from earwitness.edge.process import Edge, EdgeArguments, run
+
+
+def _arguments(tmp_path: Path, **values: Any) -> EdgeArguments:
+    given = {"sip_host": "127.0.0.1", "sip_port": 0, "rtp_port_min": 20000, "rtp_port_max": 20100, "poll_s": 0.01}
+    return EdgeArguments(data=tmp_path, **{**given, **values})
+
+
+def _running(tmp_path: Path, load: Any, check: Any, **values: Any) -> None:
+    async def main() -> None:
+        edge = Edge(_arguments(tmp_path, **values), load)
+        await edge.start()
+        try:
+            await check(edge)
+        finally:
+            await edge.stop()
+
+    asyncio.run(main())
+
+
+async def _until(ask: Any) -> None:
+    async with asyncio.timeout(20):
+        while not ask():
+            await asyncio.sleep(0.01)
+
+
+def test_configuration_comes_goes_away_and_comes_back(tmp_path: Path) -> None:
+    answers: list[Any] = [Snapshot(1, "o")]
+
+    def load() -> Snapshot | None:
+        answer = answers[-1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def check(edge: Edge) -> None:
+        assert edge.switchboard.directory.snapshot.version == 1
+        answers.append(OSError("database away"))
+        await asyncio.sleep(0.05)
+        assert edge.switchboard.directory.snapshot.version == 1
+        answers.append(Snapshot(2, "o"))
+        await _until(lambda: edge.switchboard.directory.snapshot.version == 2)
+        assert await edge.reload() == 2
+
+    _running(tmp_path, load, check)
+    answers.append(OSError("database away"))
+
+    async def again(edge: Edge) -> None:
+        assert edge.switchboard.directory.snapshot.version == 2
+
+    _running(tmp_path, load, again)
+
+
+def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:
+    async def check(edge: Edge) -> None:
+        told = json.loads((tmp_path / "run" / "edge.json").read_text())
+        assert (told["pid"], told["sip_host"]) == (os.getpid(), "127.0.0.1")
+        assert told["sip_port"] == edge.transport.port
+        assert told["control_url"].endswith(f":{edge.control.port}")
+
+    _running(tmp_path, lambda: None, check)
+    assert not (tmp_path / "run" / "edge.json").exists()
+
+
+def test_names_of_trunk_servers_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earwitness.edge.process.look_up", lambda name: ("192.0.2.5",) if name == "sbc.example" else ())
+    trunk = Trunk("t", "b", "n", True, servers=("sbc.example:5070", "gone.example", "192.0.2.9"))
+
+    async def check(edge: Edge) -> None:
+        await _until(lambda: edge.switchboard.resolved)
+        assert edge.switchboard.resolved == {"sbc.example": ("192.0.2.5",)}
+        assert edge.switchboard.directory.trunks.identify("192.0.2.5", 5070) == trunk
+
+    _running(tmp_path, lambda: Snapshot(1, "o", trunks=(trunk,)), check)
+
+
+def test_a_full_disk_is_noticed_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = Edge(_arguments(tmp_path), lambda: None)
+    edge.switchboard = SimpleNamespace(spool_full=False)  # type: ignore[assignment]
+    for free, full in ((1, True), (10**6, False)):
+        monkeypatch.setattr(os, "statvfs", lambda path, free=free: SimpleNamespace(f_bavail=free, f_frsize=4096))
+        edge._check_room()
+        assert edge.switchboard.spool_full is full
+
+    def gone(path: Path) -> Any:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "statvfs", gone)
+    edge._check_room()
+    assert edge.switchboard.spool_full is True
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """``run`` tunes the garbage collector of its process, which here is that of the tests."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+def test_a_port_in_use_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        arguments = _arguments(tmp_path, sip_port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            asyncio.run(run(arguments, lambda: None))
+
+
+@pytest.mark.usefixtures("collector")
+def test_spool_is_recovered_before_the_first_call_and_sigterm_ends_it(tmp_path: Path) -> None:
+    recovered: list[Path] = []
+
+    def recover(spool: Path) -> None:
+        recovered.append(spool)
+        assert not (tmp_path / "run" / "edge.json").exists()
+
+    async def main() -> None:
+        task = asyncio.create_task(run(_arguments(tmp_path), lambda: None, recover))
+        await _until(lambda: (tmp_path / "run" / "edge.json").exists())
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(task, 10)
+
+    asyncio.run(main())
+    assert recovered == [tmp_path / "spool"]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("192.0.2.7", "192.0.2.7"), ("0.0.0.0", "127.0.0.1"), ("", "127.0.0.1")]
+)
+def test_our_address_towards_a_peer(host: str, expected: str) -> None:
+    routes = machine.Routes(host)
+    assert routes.towards("127.0.0.1") == expected
+    assert routes.towards("127.0.0.1") == expected
+
+
+def test_machine() -> None:
+    assert "127.0.0.1" in machine.look_up("localhost")
+    assert machine.look_up("no.such.name.invalid") == ()
+    machine.trim()
+    machine.raise_file_limit()
