@@ -148,6 +148,8 @@ class Service:
                 poll.poll(IDLE_MS)
                 due = time.monotonic()
             self.tick()
+        if self._gone:
+            self._commands()  # the edge may have said "exit" before it closed
         return self._told or bool(self._stopping)
 
     def tick(self) -> None:

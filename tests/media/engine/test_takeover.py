@@ -178,3 +178,16 @@ async def test_a_mistake_about_a_packet_costs_its_batch_and_nothing_else(tmp_pat
             said = a.send(rtp(n))
             assert await b.receive(1) == [said]
         assert rig.processes[0].poll() is None
+
+
+async def test_a_process_that_is_told_to_end_while_it_reports_ends(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        a, b = await rig.call("a", "b")
+        said = a.send(rtp(1))
+        assert await b.receive(1) == [said]
+        rig.freeze()
+        for n in range(50):  # each makes the process report something the moment it wakes up
+            a.send(rtp(n, ssrc=n + 2))
+        await rig.engine.stop()
+        rig.thaw()
+        assert await asyncio.to_thread(rig.processes[0].wait, 10) == 0

@@ -142,7 +142,10 @@ class OurEngine:
             await self._changed.wait()
 
     async def stop(self) -> None:
-        """Closes all legs, waits up to two seconds for their tapes to be complete, and ends the media processes."""
+        """Closes all legs, waits up to two seconds for their tapes to be complete, and ends the media processes.
+
+        Calling it again does nothing.
+        """
         for leg_id in list(self._legs):
             self.close_leg(leg_id)
         with contextlib.suppress(TimeoutError):
@@ -170,6 +173,8 @@ class OurEngine:
             spare.close()
         self._spares.clear()
         self._stamper.close()
+        self._seats = []
+        self._legs.clear()
         if self._listener is not None and self._loop is not None:
             self._loop.remove_reader(self._listener.fileno())
             self._listener.close()

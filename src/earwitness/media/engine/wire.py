@@ -93,8 +93,12 @@ def receive(connection: socket.socket) -> tuple[list[Any], list[int]] | None:
     """Receives one message and its descriptors; None when the other side is gone. Raises BlockingIOError."""
     try:
         data, fds, _, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
-    except (ConnectionResetError, BrokenPipeError):
-        return None
+    except ConnectionResetError:
+        # The other side closed without reading all that we sent; what it sent before is still there.
+        try:
+            data, fds, _, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
+        except (ConnectionResetError, BlockingIOError):
+            return None
     if not data:
         return None
     message: list[Any] = json.loads(data)
