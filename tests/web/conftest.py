@@ -27,6 +27,7 @@ from earwitness.store.tables import Site as StoredSite
 from earwitness.web.app import create_app
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.passwords import hash_password
+from earwitness.web.kernel.shell import Limits
 
 NOW = 1_795_353_600_000_000
 SECRET = "s3cret-of-the-tests"
@@ -245,7 +246,9 @@ def lasting_site(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("site")
     (folder / "web.db").write_bytes(migrated_sqlite.read_bytes())
     with starting(folder) as start:
-        yield start(f"sqlite:///{folder / 'web.db'}")
+        yield start(
+            f"sqlite:///{folder / 'web.db'}", limits=Limits(requests_per_window=1 << 30, refusals_per_window=1 << 30)
+        )
 
 
 @pytest.fixture

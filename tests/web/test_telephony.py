@@ -84,6 +84,7 @@ def test_numbers_and_call_routes(site):
     pool = sdk.DIDPool()
     pool.start_phone_number, pool.end_phone_number = "+4930100", "+4930109"
     made = api.post_telephony_providers_edges_didpools(pool)
+    pool.end_phone_number = "+4930105"
     with pytest.raises(ApiException) as caught:
         api.post_telephony_providers_edges_didpools(pool)
     assert caught.value.status == 409

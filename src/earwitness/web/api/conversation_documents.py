@@ -168,40 +168,6 @@ class CallConversationDocument(Document):
     self_uri: str
 
 
-class CallHistoryParticipant(Document):
-    """Somebody in the history."""
-
-    id: str
-    name: str | None = None
-    address: str | None = None
-    start_time: Moment
-    end_time: Moment | None = None
-    purpose: str
-    direction: str
-    ani: str | None = None
-    dnis: str | None = None
-    user: Reference | None = None
-    did_interact: bool
-    sip_response_codes: list[int]
-
-
-class CallHistoryConversation(Document):
-    """A call of the past."""
-
-    id: str
-    participants: list[CallHistoryParticipant]
-    direction: str
-    went_to_voicemail: bool
-    missed_call: bool
-    start_time: Moment
-    was_conference: bool
-    was_callback: bool
-    had_screen_share: bool
-    had_cobrowse: bool
-    was_outbound_campaign: bool
-    self_uri: str
-
-
 def conversation_document(
     timeline: Timeline, divisions: list[DivisionReference], external_tag: str | None = None
 ) -> ConversationDocument:
@@ -233,41 +199,6 @@ def call_document(timeline: Timeline, divisions: list[DivisionReference]) -> Cal
         divisions=[DivisionMembership(division=division, entities=[]) for division in divisions],
         recording_state=timeline.recording_state,
         secure_pause=timeline.secure_pause and timeline.end is None,
-        self_uri=f"/api/v2/conversations/calls/{timeline.conversation_id}",
-    )
-
-
-def history_document(timeline: Timeline) -> CallHistoryConversation:
-    """A conversation of the past, as call history shows it."""
-    people = [item for item in timeline.participants if item.user_id is not None]
-    return CallHistoryConversation(
-        id=timeline.conversation_id,
-        participants=[
-            CallHistoryParticipant(
-                id=item.participant_id,
-                name=item.name,
-                address=item.address,
-                start_time=item.start,
-                end_time=item.end,
-                purpose=item.purpose,
-                direction=_direction(timeline, item, item.legs[-1] if item.legs else None),
-                ani=item.ani,
-                dnis=item.dnis,
-                user=_user(item),
-                did_interact=item.connected is not None,
-                sip_response_codes=[leg.sip_status for leg in item.legs if leg.sip_status is not None],
-            )
-            for item in timeline.participants
-        ],
-        direction="inbound" if timeline.direction == "inbound" else "outbound",
-        went_to_voicemail=False,
-        missed_call=timeline.direction == "inbound" and not any(item.connected for item in people),
-        start_time=timeline.start,
-        was_conference=sum(item.connected is not None for item in timeline.participants) > 2,
-        was_callback=False,
-        had_screen_share=False,
-        had_cobrowse=False,
-        was_outbound_campaign=False,
         self_uri=f"/api/v2/conversations/calls/{timeline.conversation_id}",
     )
 
@@ -305,7 +236,7 @@ def _call(timeline: Timeline, item: Participant, leg: Leg) -> CallDocument:
         state=leg.state,
         initial_state="dialing" if leg.direction == "outbound" else "alerting",
         id=leg.leg_id,
-        direction=_direction(timeline, item, leg),
+        direction=direction_of(timeline, item, leg),
         recording=_adhoc(timeline, leg),
         recording_state=timeline.recording_state,
         recorders_state=_recorders(timeline, leg),
@@ -344,11 +275,11 @@ def _media_participant(timeline: Timeline, item: Participant) -> CallMediaPartic
         start_hold_time=None if over else _hold_start(item),
         purpose=item.purpose,
         state=state,
-        direction=_direction(timeline, item, leg),
+        direction=direction_of(timeline, item, leg),
         disconnect_type=_media_disconnect_type(leg.cause) if leg is not None and over else None,
         held=item.held and not over,
         wrapup_required=False,
-        user=_user(item),
+        user=user_of(item),
         queue=Reference(id=queue, self_uri=f"/api/v2/routing/queues/{queue}") if (queue := _queue(item)) else None,
         attributes=_attributes(timeline, item),
         provider="Edge",
@@ -363,7 +294,7 @@ def _media_participant(timeline: Timeline, item: Participant) -> CallMediaPartic
     )
 
 
-def _direction(timeline: Timeline, item: Participant, leg: Leg | None) -> str:
+def direction_of(timeline: Timeline, item: Participant, leg: Leg | None) -> str:
     """As the contract sees it: an agent who is called has an inbound call, one who dials an outbound one."""
     if leg is None or leg.kind == "trunk":
         if leg is not None:
@@ -372,7 +303,8 @@ def _direction(timeline: Timeline, item: Participant, leg: Leg | None) -> str:
     return "outbound" if leg.direction == "inbound" else "inbound"
 
 
-def _user(item: Participant) -> Reference | None:
+def user_of(item: Participant) -> Reference | None:
+    """The user that a participant is."""
     if item.user_id is None:
         return None
     return Reference(id=item.user_id, name=item.name, self_uri=f"/api/v2/users/{item.user_id}")

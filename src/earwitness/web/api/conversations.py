@@ -15,9 +15,9 @@ from earwitness.store import conversations as conversation_store
 from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import conversation_documents as documents
 from earwitness.web.api import divisions, live
+from earwitness.web.api.call_history_documents import CallHistoryConversation, history_document
 from earwitness.web.api.conversation_documents import (
     CallConversationDocument,
-    CallHistoryConversation,
     ConversationDocument,
 )
 from earwitness.web.api.divisions import DivisionReference
@@ -136,7 +136,7 @@ def call_history(
         found = conversation_store.listing(
             session, caller.access, since=since, until=until, number=page.number, size=page.size
         )
-        part = [documents.history_document(Timeline.from_document(row.timeline)) for row in found.items]
+        part = [history_document(Timeline.from_document(row.timeline)) for row in found.items]
         return page.envelope(part, found.total)
 
 

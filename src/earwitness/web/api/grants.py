@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
-from fastapi import Query
 from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
@@ -13,12 +11,11 @@ from earwitness.store import access as access_store
 from earwitness.store import audit, oauth, users
 from earwitness.store.tables import Grant, Role
 from earwitness.web.api import divisions, roles
-from earwitness.web.api.roles import EVERY_DIVISION, UserAuthorization
+from earwitness.web.api.roles import EVERY_DIVISION
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, Moment, RequestBody
 from earwitness.web.kernel.errors import ApiError, bad_request, conflict, not_found
 from earwitness.web.kernel.operations import SIGNED_IN, Family, all_of, any_of
-from earwitness.web.kernel.paging import Listing, Paging
 from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Grants")
@@ -62,13 +59,6 @@ class SubjectDocument(Document):
     self_uri: str
 
 
-class UserReference(Document):
-    """A user, by id."""
-
-    id: str
-    self_uri: str
-
-
 class RoleDivision(RequestBody):
     """A role in a division; without a division in the home division."""
 
@@ -80,13 +70,6 @@ class RoleDivisionGrants(RequestBody):
     """Several of them."""
 
     grants: list[RoleDivision]
-
-
-class SubjectDivisions(RequestBody):
-    """Subjects, and the divisions in which they get a role."""
-
-    subject_ids: list[str]
-    division_ids: list[str] | None = None
 
 
 def give(session: Session, caller: Caller, subject: tuple[str, str], role: Role, division_id: str, now: int) -> None:
@@ -107,16 +90,16 @@ def give(session: Session, caller: Caller, subject: tuple[str, str], role: Role,
         granted_by=caller.subject.id,
     )
     access_store.grant(session, row)
-    _note(session, caller, now, "grant", subject, {"roleId": role.id, "divisionId": division_id})
+    note(session, caller, now, "grant", subject, {"roleId": role.id, "divisionId": division_id})
 
 
 def take(session: Session, caller: Caller, subject: tuple[str, str], role_id: str, division_id: str, now: int) -> None:
     """Takes a role in a division away; taking away what is not there is no error."""
     if access_store.revoke(session, subject[1], role_id, division_id):
-        _note(session, caller, now, "revoke", subject, {"roleId": role_id, "divisionId": division_id})
+        note(session, caller, now, "revoke", subject, {"roleId": role_id, "divisionId": division_id})
 
 
-def _note(
+def note(
     session: Session, caller: Caller, now: int, action: str, subject: tuple[str, str], detail: dict[str, str]
 ) -> None:
     audit.add(
@@ -131,7 +114,7 @@ def _note(
     )
 
 
-def _subject(session: Session, subject_id: str) -> tuple[str, str, str]:
+def find_subject(session: Session, subject_id: str) -> tuple[str, str, str]:
     """Type, id and name.
 
     :raises ApiError: 404.
@@ -183,7 +166,7 @@ def _document(session: Session, subject: tuple[str, str, str]) -> SubjectDocumen
 def my_grants(caller: Signed, parts: Parts) -> SubjectDocument:
     """The caller's grants."""
     with parts.database.reading() as session:
-        return _document(session, _subject(session, caller.subject.id))
+        return _document(session, find_subject(session, caller.subject.id))
 
 
 @family.operation(
@@ -196,7 +179,7 @@ def my_grants(caller: Signed, parts: Parts) -> SubjectDocument:
 def grants_of(caller: Signed, parts: Parts, subjectId: str) -> SubjectDocument:
     """The grants of a user or program."""
     with parts.database.reading() as session:
-        return _document(session, _subject(session, subjectId))
+        return _document(session, find_subject(session, subjectId))
 
 
 @family.operation(
@@ -209,7 +192,7 @@ def grants_of(caller: Signed, parts: Parts, subjectId: str) -> SubjectDocument:
 def add_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivisionGrants) -> None:
     """Gives roles in divisions."""
     with parts.database.transaction() as session:
-        _add(session, caller, parts, _subject(session, subjectId)[:2], body.grants)
+        _add(session, caller, parts, find_subject(session, subjectId)[:2], body.grants)
 
 
 @family.operation(
@@ -223,7 +206,7 @@ def remove_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivisi
     """Takes roles in divisions away."""
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
-        subject = _subject(session, subjectId)
+        subject = find_subject(session, subjectId)
         for pair in body.grants:
             take(session, caller, subject[:2], pair.role_id, _division(session, pair.division_id), now)
         keep_an_administrator(session)
@@ -240,7 +223,7 @@ def replace_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivis
     """Makes these the only grants of a user or program."""
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
-        subject = _subject(session, subjectId)[:2]
+        subject = find_subject(session, subjectId)[:2]
         wanted = {(pair.role_id, _division(session, pair.division_id)) for pair in body.grants}
         for grant, role in access_store.grants(session, subject[1]):
             if (role.id, grant.division_id) not in wanted:
@@ -259,7 +242,7 @@ def replace_grants(caller: Signed, parts: Parts, subjectId: str, body: RoleDivis
 def add_grant(caller: Signed, parts: Parts, subjectId: str, divisionId: str, roleId: str) -> None:
     """Gives one role in one division."""
     with parts.database.transaction() as session:
-        subject, role = _subject(session, subjectId), roles.find_role(session, roleId)
+        subject, role = find_subject(session, subjectId), roles.find_role(session, roleId)
         give(session, caller, subject[:2], role, divisionId, parts.clock.now_us())
 
 
@@ -273,123 +256,9 @@ def add_grant(caller: Signed, parts: Parts, subjectId: str, divisionId: str, rol
 def remove_grant(caller: Signed, parts: Parts, subjectId: str, divisionId: str, roleId: str) -> None:
     """Takes one role in one division away."""
     with parts.database.transaction() as session:
-        subject = _subject(session, subjectId)
+        subject = find_subject(session, subjectId)
         take(session, caller, subject[:2], roleId, divisionId, parts.clock.now_us())
         keep_an_administrator(session)
-
-
-@family.operation(
-    "POST",
-    "/api/v2/authorization/roles/{roleId}",
-    "post_authorization_role",
-    all_of("authorization:grant:add"),
-    status=204,
-)
-def give_role(
-    caller: Signed,
-    parts: Parts,
-    roleId: str,
-    body: SubjectDivisions,
-    subject_type: Annotated[str, Query(alias="subjectType")] = "PC_USER",
-) -> None:
-    """Gives a role to several subjects in several divisions."""
-    now = parts.clock.now_us()
-    with parts.database.transaction() as session:
-        role = roles.find_role(session, roleId)
-        for subject_id in body.subject_ids:
-            subject = _subject(session, subject_id)
-            for division_id in body.division_ids or [divisions.home(session).id]:
-                give(session, caller, subject[:2], role, division_id, now)
-
-
-@family.operation(
-    "GET",
-    "/api/v2/authorization/roles/{roleId}/users",
-    "get_authorization_role_users",
-    SIGNED_IN,
-    returns=Listing[UserReference],
-)
-def users_of_role(caller: Signed, parts: Parts, roleId: str, page: Paging) -> Listing[UserReference]:
-    """Users that hold a role anywhere."""
-    with parts.database.reading() as session:
-        roles.find_role(session, roleId)
-        ids = access_store.subjects_of_role(session, roleId)
-    found = [UserReference(id=user_id, self_uri=f"/api/v2/users/{user_id}") for user_id in page.cut(ids)]
-    return page.envelope(found, len(ids))
-
-
-@family.operation(
-    "PUT",
-    "/api/v2/authorization/roles/{roleId}/users/add",
-    "put_authorization_role_users_add",
-    any_of("authorization:grant:add"),
-    returns=list[str],
-)
-def add_users(caller: Signed, parts: Parts, roleId: str, body: list[str]) -> list[str]:
-    """Gives users a role in the home division."""
-    with parts.database.transaction() as session:
-        role, home = roles.find_role(session, roleId), divisions.home(session).id
-        for user_id in body:
-            give(session, caller, _subject(session, user_id)[:2], role, home, parts.clock.now_us())
-    return body
-
-
-@family.operation(
-    "PUT",
-    "/api/v2/authorization/roles/{roleId}/users/remove",
-    "put_authorization_role_users_remove",
-    any_of("authorization:grant:delete"),
-    returns=list[str],
-)
-def remove_users(caller: Signed, parts: Parts, roleId: str, body: list[str]) -> list[str]:
-    """Takes a role away from users, in whatever division."""
-    now = parts.clock.now_us()
-    with parts.database.transaction() as session:
-        roles.find_role(session, roleId)
-        for user_id in body:
-            subject = _subject(session, user_id)
-            if access_store.revoke(session, user_id, roleId):
-                _note(session, caller, now, "revoke", subject[:2], {"roleId": roleId, "divisionId": EVERY_DIVISION})
-        keep_an_administrator(session)
-    return body
-
-
-@family.operation(
-    "GET",
-    "/api/v2/users/{subjectId}/roles",
-    "get_user_roles",
-    any_of("authorization:grant:view"),
-    returns=UserAuthorization,
-)
-def user_roles(caller: Signed, parts: Parts, subjectId: str) -> UserAuthorization:
-    """The roles of a user, and what they add up to."""
-    with parts.database.reading() as session:
-        kind, subject_id, _ = _subject(session, subjectId)
-        return roles.authorization_of(session, kind, subject_id)
-
-
-@family.operation(
-    "PUT",
-    "/api/v2/users/{subjectId}/roles",
-    "put_user_roles",
-    any_of("authorization:grant:add"),
-    returns=UserAuthorization,
-)
-def set_user_roles(caller: Signed, parts: Parts, subjectId: str, body: list[str]) -> UserAuthorization:
-    """Makes these the only roles of a user. New ones are given in the home division, kept ones stay where they are."""
-    now = parts.clock.now_us()
-    with parts.database.transaction() as session:
-        kind, subject_id, _ = _subject(session, subjectId)
-        held = {role.id for _, role in access_store.grants(session, subject_id)}
-        for grant, role in access_store.grants(session, subject_id):
-            if role.id not in body:
-                take(session, caller, (kind, subject_id), role.id, grant.division_id, now)
-        for role_id in dict.fromkeys(body):
-            if role_id not in held:
-                home = divisions.home(session).id
-                give(session, caller, (kind, subject_id), roles.find_role(session, role_id), home, now)
-        keep_an_administrator(session)
-        return roles.authorization_of(session, kind, subject_id)
 
 
 def _add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query
 from sqlalchemy.orm import Session
 
 from earwitness.domain import access as rules
@@ -17,7 +17,7 @@ from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, RequestBody
 from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions, not_found
-from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
+from earwitness.web.kernel.operations import Family, any_of
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.services import Parts
 
@@ -68,27 +68,6 @@ class RoleDocument(Document):
     role_needs_update: bool
     default: bool
     base: bool
-    self_uri: str
-
-
-class PermissionDocument(Document):
-    """A permission."""
-
-    domain: str
-    entity_type: str
-    action: str
-    label: str
-    allows_conditions: bool
-    division_aware: bool
-
-
-class PermissionCollection(Document):
-    """The permissions of one domain, by kind of object."""
-
-    id: str
-    name: str
-    domain: str
-    permission_map: dict[str, list[PermissionDocument]]
     self_uri: str
 
 
@@ -324,52 +303,6 @@ def delete_role(caller: Signed, parts: Parts, roleId: str) -> None:
         if role.is_base:
             raise conflict("Built-in roles cannot be deleted.")
         session.delete(role)
-
-
-@family.operation(
-    "GET",
-    "/api/v2/authorization/permissions",
-    "get_authorization_permissions",
-    SIGNED_IN,
-    returns=Listing[PermissionCollection],
-)
-def list_permissions(caller: Signed, request: Request, page: Paging) -> Listing[PermissionCollection]:
-    """Every permission that an operation asks for or that a built-in role holds, by domain."""
-    names = {name for route in request.app.state.operations for name in _needed(route)}
-    for role in rules.DEFAULT_ROLES:
-        names.update(role.permissions)
-        names.update(name for policy in role.policies for name in policy_permissions(policy))
-    split = sorted(tuple(name.split(":")) for name in names if "*" not in name and name.count(":") == 2)
-    domains: dict[str, dict[str, list[PermissionDocument]]] = {}
-    for domain, entity, action in split:
-        per_call = domain in {"recording", "conversation", "quality"}
-        domains.setdefault(domain, {}).setdefault(entity, []).append(
-            PermissionDocument(
-                domain=domain,
-                entity_type=entity,
-                action=action,
-                label=f"{domain} > {entity} > {action}",
-                allows_conditions=per_call,
-                division_aware=domain not in {"authorization", "oauth", "audits"},
-            )
-        )
-    collections = [
-        PermissionCollection(
-            id=domain,
-            name=domain,
-            domain=domain,
-            permission_map=entities,
-            self_uri=f"/api/v2/authorization/permissions/{domain}",
-        )
-        for domain, entities in domains.items()
-    ]
-    return page.envelope(page.cut(collections), len(collections))
-
-
-def _needed(route: Any) -> list[str]:
-    extra = getattr(route, "openapi_extra", None) or {}
-    found: list[str] = extra.get("x-earwitness-permissions", {}).get("permissions", [])
-    return found
 
 
 def find_role(session: Session, role_id: str) -> Role:

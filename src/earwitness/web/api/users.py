@@ -10,26 +10,26 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
 from earwitness.store import access as access_store
-from earwitness.store import oauth, oauth_queries, telephony, users
+from earwitness.store import oauth, telephony, users
 from earwitness.store.tables import User
 from earwitness.web.api import divisions, roles
 from earwitness.web.api.divisions import DivisionInput, DivisionReference
 from earwitness.web.api.organizations import Organization, organization_document
+from earwitness.web.api.password_rules import acceptable
 from earwitness.web.api.roles import UserAuthorization
 from earwitness.web.api.user_stations import UserStations, user_stations
 from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, OneOf, RequestBody
-from earwitness.web.kernel.errors import ApiError, bad_request, conflict, missing_permissions, not_found
+from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions, not_found
 from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
-from earwitness.web.kernel.passwords import hash_password, verify_password
+from earwitness.web.kernel.passwords import hash_password
 from earwitness.web.kernel.services import Parts
 
 family = Family("Users")
 
 State = Annotated[str, OneOf("active", "inactive", "deleted")]
-SHORTEST_PASSWORD = 10
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,189}")
 _PHONE = re.compile(r"\+?[0-9]{2,20}")
 
@@ -132,19 +132,6 @@ class UserSearchRequest(RequestBody):
     query: list[Criterion] | None = None
 
 
-class MyPassword(RequestBody):
-    """A new password of one's own."""
-
-    old_password: str
-    new_password: str
-
-
-class NewPassword(RequestBody):
-    """A new password of somebody else."""
-
-    new_password: str
-
-
 def user_document(
     session: Session, user: User, expand: list[str] | None = None, kind: type[UserDocument] = UserDocument
 ) -> UserDocument:
@@ -196,11 +183,11 @@ def list_users(
 def create_user(caller: Signed, parts: Parts, body: CreateUser) -> UserDocument:
     """Adds a user. Without a password the user cannot sign in until one is set."""
     name, email = changes.required_text(body.name, "name"), _email(body.email)
-    hashed = hash_password(_acceptable(body.password)) if body.password is not None else None
+    hashed = hash_password(acceptable(body.password)) if body.password is not None else None
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
         division_id = divisions.chosen(session, body.division_id)
-        _in_division(caller, "directory:user:add", division_id)
+        check_division(caller, "directory:user:add", division_id)
         if users.by_email(session, email) is not None:
             raise conflict(f"{email} is taken.", "general.conflict")
         user = User(
@@ -229,7 +216,7 @@ def me(caller: Signed, parts: Parts, expand: CommaList = None) -> UserDocument:
     if caller.user_id is None:
         raise bad_request("This request requires a user context. Client credentials cannot be used for requests to me.")
     with parts.database.reading() as session:
-        user = _user(session, caller.user_id)
+        user = find_user(session, caller.user_id)
         document = user_document(session, user, expand, UserMe)
         assert isinstance(document, UserMe)
         if "organization" in (expand or ()):
@@ -268,46 +255,6 @@ def search(caller: Signed, parts: Parts, body: UserSearchRequest) -> UsersSearch
         )
 
 
-@family.operation("POST", "/api/v2/users/me/password", "post_users_me_password", SIGNED_IN, status=204)
-def change_my_password(caller: Signed, parts: Parts, body: MyPassword) -> None:
-    """Replaces one's own password. Every other token of the user ends; this one stays."""
-    if caller.user_id is None:
-        raise bad_request("Programs have no password; see /oauth/clients/{clientId}/secret.")
-    name, now = f"password:{caller.user_id}", parts.clock.monotonic()
-    if parts.guesses.wait_s(name, caller.remote_address, now) > 0:
-        raise ApiError(429, "Too many failed attempts.", headers={"Retry-After": "5"})
-    with parts.database.reading() as session:
-        stored = _user(session, caller.user_id).password_hash
-    if not verify_password(stored, body.old_password):
-        parts.guesses.failed(name, caller.remote_address, now)
-        raise bad_request("The old password is not right.", "oldPassword", "invalid.password")
-    hashed = hash_password(_acceptable(body.new_password))
-    with parts.database.transaction() as session:
-        user = _user(session, caller.user_id)
-        user.password_hash = hashed
-        users.touch(user, parts.clock.now_us(), caller.subject.id)
-        oauth_queries.end_other_tokens(session, user.id, caller.token_sha256)
-
-
-@family.operation(
-    "POST",
-    "/api/v2/users/{userId}/password",
-    "post_user_password",
-    any_of("directory:user:setPassword"),
-    status=204,
-)
-def set_password(caller: Signed, parts: Parts, userId: str, body: NewPassword) -> None:
-    """Sets a user's password; every token of the user ends."""
-    hashed = hash_password(_acceptable(body.new_password))
-    with parts.database.transaction() as session:
-        user = _user(session, userId)
-        _in_division(caller, "directory:user:setPassword", user.division_id)
-        _no_more_than_own(session, caller, user.id)
-        user.password_hash = hashed
-        users.touch(user, parts.clock.now_us(), caller.subject.id)
-        oauth.end_tokens_of(session, user.id)
-
-
 @family.operation("GET", "/api/v2/users/{userId}", "get_user", SIGNED_IN, returns=UserDocument)
 def one_user(
     caller: Signed,
@@ -318,7 +265,7 @@ def one_user(
 ) -> UserDocument:
     """A user."""
     with parts.database.reading() as session:
-        return user_document(session, _user(session, userId, deleted=state == "deleted"), expand)
+        return user_document(session, find_user(session, userId, deleted=state == "deleted"), expand)
 
 
 @family.operation(
@@ -332,8 +279,8 @@ def change_user(caller: Signed, parts: Parts, userId: str, body: UpdateUser) -> 
     """Changes a user; ``state`` active brings a deleted one back. A user who is not active loses every token."""
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
-        user = _user(session, userId, deleted=True)
-        _in_division(caller, "directory:user:edit", user.division_id, "directory:organization:admin")
+        user = find_user(session, userId, deleted=True)
+        check_division(caller, "directory:user:edit", user.division_id, "directory:organization:admin")
         given = body.given()
         wanted: dict[str, Any] = {key: given[key] for key in ("department", "title") if key in given}
         if "name" in given:
@@ -344,12 +291,12 @@ def change_user(caller: Signed, parts: Parts, userId: str, body: UpdateUser) -> 
             if owner is not None and owner.id != user.id:
                 raise conflict(f"{wanted['email']} is taken.", "general.conflict")
             if wanted["email"] != user.email:
-                _no_more_than_own(session, caller, user.id)
+                check_no_more_than_own(session, caller, user.id)
         if "manager" in given:
-            wanted["manager_id"] = _user(session, body.manager).id if body.manager else None
+            wanted["manager_id"] = find_user(session, body.manager).id if body.manager else None
         if body.division is not None and body.division.id:
             wanted["division_id"] = divisions.chosen(session, body.division)
-            _in_division(caller, "directory:user:edit", wanted["division_id"], "directory:organization:admin")
+            check_division(caller, "directory:user:edit", wanted["division_id"], "directory:organization:admin")
         if "addresses" in given:
             wanted["address"] = _phone(body.addresses)
         if body.state is not None:
@@ -373,8 +320,8 @@ def delete_user(caller: Signed, parts: Parts, userId: str) -> dict[str, Any]:
     """Marks a user deleted; what the user did stays on record. Deleting twice is deleting once."""
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
-        user = _user(session, userId, deleted=True)
-        _in_division(caller, "directory:user:delete", user.division_id, "directory:organization:admin")
+        user = find_user(session, userId, deleted=True)
+        check_division(caller, "directory:user:delete", user.division_id, "directory:organization:admin")
         if user.state != "deleted":
             user.state = "deleted"
             _retire(session, caller, user, now)
@@ -395,20 +342,20 @@ def _retire(session: Session, caller: Caller, user: User, now: int) -> None:
                 telephony.set_default_user(session, station, None, now, caller.subject.id)
 
 
-def _user(session: Session, user_id: str, *, deleted: bool = False) -> User:
+def find_user(session: Session, user_id: str, *, deleted: bool = False) -> User:
     user = users.get(session, user_id, deleted=deleted)
     if user is None:
         raise not_found("user", user_id)
     return user
 
 
-def _in_division(caller: Caller, permission: str, division_id: str, *others: str) -> None:
+def check_division(caller: Caller, permission: str, division_id: str, *others: str) -> None:
     """:raises ApiError: 403, the permission (or one of ``others``) is held, but not in that division."""
     if not any(division_id in caller.access.divisions_for(name) for name in (permission, *others)):
         raise missing_permissions((permission, *others), every=False)
 
 
-def _no_more_than_own(session: Session, caller: Caller, user_id: str) -> None:
+def check_no_more_than_own(session: Session, caller: Caller, user_id: str) -> None:
     """Nobody takes over an account that may do more than they may themselves."""
     if user_id == caller.subject.id:
         return
@@ -431,9 +378,3 @@ def _phone(contacts: list[ContactInput] | None) -> str | None:
                 raise bad_request(f"{contact.address!r} is no phone number.", "addresses", "invalid.value")
             return number
     return None
-
-
-def _acceptable(password: str) -> str:
-    if not SHORTEST_PASSWORD <= len(password) <= 256:
-        raise bad_request(f"Passwords have {SHORTEST_PASSWORD} to 256 characters.", "password", "invalid.password")
-    return password
