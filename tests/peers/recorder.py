@@ -88,6 +88,8 @@ class Recorder:
         """Starts ``earwitness serve`` and waits until the edge and the API answer."""
         with self.log.open("a") as log:
             log.write(f"--- start at {time.time():.3f}\n")
+        if self.process is not None:
+            self.process.close()
         self.process = Process(self.command("serve"), self.log, environment=self.environment)
         self.ready(within_s)
         return self
@@ -137,7 +139,9 @@ class Recorder:
             for pid in children:
                 with contextlib.suppress(OSError):
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    name = next(w.decode() for w in words if w in (b"edge", b"media", b"worker", b"web"))
+                    name = next((w.decode() for w in words if w in (b"edge", b"media", b"worker", b"web")), "")
+                    if not name:  # not yet what it will be: between fork and exec
+                        continue
                     count = sum(1 for known in found if known.rstrip("0123456789") == name)
                     found[name if not count else f"{name}{count + 1}"] = int(pid)
         return found
