@@ -81,7 +81,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
     """The application. It opens the database and the keys at once, and everything else when it is needed."""
     services = Services(
         arguments=arguments,
-        database=Database(arguments.database_url, pool_size=arguments.threads),
+        database=Database(arguments.database_url, pool_size=max(1, arguments.threads // 2)),
         edge=EdgeControl(arguments.run_dir),
         signer=UrlSigner(load_key(arguments.keys_dir)),
         box=KeyFileBox.open(arguments.keys_dir),

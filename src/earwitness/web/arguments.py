@@ -18,6 +18,8 @@ class WebArguments:
     """Folder path or ``s3://…`` of the sealed recordings."""
     keys_dir: Path
     """Folder of the keys (0700)."""
+    data_keys_url: str = field(default="", kw_only=True)
+    """Folder path or ``s3://…`` of the wrapped data keys; empty: ``data`` in the key folder."""
     run_dir: Path
     """Folder with ``edge.json`` (``control_url``) and ``control.token``; read afresh for each call to the edge."""
     spool_dir: Path | None = None

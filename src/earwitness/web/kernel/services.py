@@ -7,8 +7,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from earwitness.archive.vault.keys import load_keys
-from earwitness.archive.vault.objects import Objects
 from earwitness.archive.vault.vault import Vault
 from earwitness.store.database import Database
 from earwitness.store.secrets import SecretBox
@@ -39,7 +37,7 @@ class Services:
         :raises KeyMissingError: the key folder holds no keys.
         """
         if self._vault is None:
-            self._vault = Vault(Objects.at(self.arguments.vault_url), load_keys(self.arguments.keys_dir))
+            self._vault = Vault.at(self.arguments.vault_url, self.arguments.keys_dir, self.arguments.data_keys_url)
         return self._vault
 
 
