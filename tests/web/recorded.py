@@ -110,8 +110,8 @@ def store_call(
     events = call_events(conversation_id, user_id, recording_id, ended=True, organization_id=world.organization_id)
     timeline = fold(events)
     content, peaks = master()
-    keys = create_keys(site.arguments.keys_dir)
-    vault = Vault(Objects.at(site.arguments.vault_url), keys)
+    create_keys(site.arguments.keys_dir)
+    vault = Vault.at(site.arguments.vault_url, site.arguments.keys_dir)
     sealed = vault.seal(recording_id, [Item("master", "audio/ogg", content)], {}, START).item("master")
     conversation = Conversation(
         id=conversation_id,
