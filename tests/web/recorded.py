@@ -12,7 +12,6 @@ import numpy as np
 from earwitness.archive.render.ogg import OggOpus
 from earwitness.archive.render.peaks import Meter
 from earwitness.archive.vault.keys import create_keys
-from earwitness.archive.vault.objects import Objects
 from earwitness.archive.vault.vault import Item, Vault
 from earwitness.domain.conversation.events import Event
 from earwitness.domain.conversation.timeline import fold

@@ -14,6 +14,7 @@ import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 
+from earwitness.archive.vault import Vault
 from earwitness.store import audit
 
 
@@ -276,6 +277,6 @@ def test_a_damaged_recording_is_an_error_and_a_destroyed_one_is_gone(sqlite_site
     damaged[100] ^= 1
     sealed.write_bytes(damaged)
     assert fetch(uri).status_code == 500
-    for key in Path(sqlite_site.arguments.vault_url).rglob("*.key"):
-        key.unlink()
+    vault = Vault.at(sqlite_site.arguments.vault_url, sqlite_site.arguments.keys_dir)
+    vault.destroy(recording_id, by="test", reason="test", at_us=1)
     assert fetch(uri).status_code == 404
