@@ -165,6 +165,26 @@ def test_the_phone_itself_is_not_kept_out_by_others_guessing() -> None:
     assert throttle.wait("192.0.2.9", "anna", 0.0) > 0.0
 
 
+def test_one_phone_with_a_wrong_password_locks_out_no_other_of_its_office() -> None:
+    throttle = GuessThrottle()
+    throttle.succeeded("203.0.113.9", "good")
+    for attempt in range(25):
+        throttle.failed("203.0.113.9", "bad", 30.0 * attempt)
+    assert throttle.wait("203.0.113.9", "good", 720.0) == 0.0
+    assert throttle.wait("203.0.113.9", "bad", 720.0) > 0.0
+
+
+def test_a_known_phone_whose_password_has_changed_waits_a_little_and_harms_nobody() -> None:
+    throttle = GuessThrottle(free=2, longest_trusted=4.0)
+    throttle.succeeded("203.0.113.9", "anna")
+    for _ in range(20):
+        throttle.failed("203.0.113.9", "anna", 0.0)
+    assert throttle.wait("203.0.113.9", "anna", 0.0) == 4.0
+    assert throttle.wait("203.0.113.9", "bert", 0.0) == 0.0
+    throttle.succeeded("203.0.113.9", "anna")
+    assert throttle.wait("203.0.113.9", "anna", 0.0) == 0.0
+
+
 def test_failures_are_forgotten_and_bounded() -> None:
     throttle = GuessThrottle(free=1, forget_after=100.0, max_entries=4)
     throttle.failed("a", "u", 0.0)
