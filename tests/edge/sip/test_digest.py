@@ -106,6 +106,39 @@ def test_old_and_foreign_nonces_are_stale() -> None:
     assert server.verify([foreign], "REGISTER", _find, 101.0).verdict is Verdict.STALE
 
 
+def test_a_nonce_is_good_only_for_the_source_that_it_was_given_to() -> None:
+    server = _server()
+    challenges = server.challenges(100.0, b"12345678", source="203.0.113.9")
+    for password in ("sesame", "guess"):
+        value = digest.authorize(challenges, "anna", password, method="REGISTER", uri="sip:x", cnonce="c")
+        assert value is not None
+        elsewhere = server.verify([value], "REGISTER", _find, 101.0, source="203.0.113.10")
+        assert elsewhere.verdict is Verdict.STALE
+    value = digest.authorize(challenges, "anna", "sesame", method="REGISTER", uri="sip:x", cnonce="c")
+    assert value is not None
+    assert server.verify([value], "REGISTER", _find, 101.0, source="203.0.113.9").verdict is Verdict.GOOD
+
+
+@pytest.mark.parametrize(
+    ("signed", "asked", "verdict"),
+    [
+        ("sip:+49401234@pbx", "sip:+49401234@192.0.2.1:5060;user=phone", Verdict.GOOD),
+        ("sip:%2B49401234;phone-context=x@pbx", "sip:+49401234@192.0.2.1", Verdict.GOOD),
+        ("tel:+49401234", "sip:+49401234@192.0.2.1", Verdict.GOOD),
+        ("sip:stranger@198.51.100.66", "sip:+1900555@192.0.2.1", Verdict.MISUSED),
+        ("sip:198.51.100.66", "sip:+1900555@192.0.2.1", Verdict.MISUSED),
+        ("nonsense", "sip:+1900555@192.0.2.1", Verdict.MISUSED),
+    ],
+)
+def test_credentials_are_good_for_the_number_they_were_made_for(signed: str, asked: str, verdict: Verdict) -> None:
+    server = _server()
+    challenges = server.challenges(100.0, b"12345678")
+    value = digest.authorize(challenges, "anna", "sesame", method="INVITE", uri=signed, cnonce="c")
+    assert value is not None
+    answer = server.verify([value], "INVITE", _find, 101.0, request_uri=asked)
+    assert (answer.verdict, answer.uri) == (verdict, signed)
+
+
 def test_nonce_table_is_bounded_and_what_fell_out_cannot_be_replayed() -> None:
     server = _server(max_nonces=3)
     values = []

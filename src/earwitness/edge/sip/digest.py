@@ -5,8 +5,13 @@ unauthenticated requests costs no memory. Only nonces that have authenticated so
 nonce-count seen, until they expire; a repeated or older count is answered with ``stale=true``. When that table is full
 its oldest entry goes and every nonce of that age or older is stale from then on, so nothing can be replayed either.
 
-The digest's ``uri`` is not held against the Request-URI: outbound proxies rewrite the latter, and the nonce-count
-already makes every response good for one request only.
+A nonce is good only for requests from the address that it was given to, so that nobody can produce failures in
+another's name.
+
+The digest's ``uri`` names the number that the credentials were made for. Who calls a phone from outside may challenge
+its next re-INVITE with our nonce and use the answer for an INVITE of his own; so for INVITE the user part must be that
+of the Request-URI. Proxies rewrite hosts, not numbers: the host is left to the caller, who knows our names
+(``Answer.uri``).
 """
 
 from __future__ import annotations
@@ -20,6 +25,9 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from earwitness.edge.sip.headers import SipParseError
+from earwitness.edge.sip.uri import parse_uri
 
 ALGORITHMS = ("SHA-256", "MD5")
 """What we know, best first."""
@@ -45,6 +53,8 @@ class Verdict(enum.Enum):
     STALE = "stale"
     """Old or used nonce: challenge with ``stale=true``; the password may well be right."""
     WRONG = "wrong"
+    MISUSED = "misused"
+    """The password is right, but they were made for another request: refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ class Answer:
     verdict: Verdict
     username: str = ""
     """As claimed; proven only with ``GOOD``."""
+    uri: str = ""
+    """What the credentials were made for, as claimed."""
 
 
 def parse_parameters(value: str) -> dict[str, str]:
@@ -190,13 +202,20 @@ class DigestServer:
         self._floor = float("-inf")
 
     def challenges(
-        self, now: float, entropy: bytes, *, stale: bool = False, algorithms: Sequence[str] = ALGORITHMS
+        self,
+        now: float,
+        entropy: bytes,
+        *,
+        source: str = "",
+        stale: bool = False,
+        algorithms: Sequence[str] = ALGORITHMS,
     ) -> list[str]:
         """Header values to challenge with, one per algorithm, best first.
 
         :param entropy: 8 random bytes.
+        :param source: the address that is challenged; the nonce is good for it alone.
         """
-        nonce = self._nonce(now, entropy)
+        nonce = self._nonce(now, entropy, source)
         end = ", stale=true" if stale else ""
         return [
             f'Digest realm={_quote(self.realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{end}'
@@ -204,7 +223,14 @@ class DigestServer:
         ]
 
     def verify(
-        self, headers: Sequence[str], method: str, find_ha1: Callable[[str, str], str | None], now: float
+        self,
+        headers: Sequence[str],
+        method: str,
+        find_ha1: Callable[[str, str], str | None],
+        now: float,
+        *,
+        source: str = "",
+        request_uri: str | None = None,
     ) -> Answer:
         """Weighs a request's credentials.
 
@@ -212,6 +238,8 @@ class DigestServer:
 
         :param headers: values of its ``Authorization`` (or ``Proxy-Authorization``) headers.
         :param find_ha1: (username, algorithm) -> HA1 in lower-case hex, or None.
+        :param source: the address that the request came from.
+        :param request_uri: whose user part the credentials must have been made for; None: any.
         """
         for value in headers:
             try:
@@ -219,7 +247,7 @@ class DigestServer:
             except DigestError:
                 continue
             if parameters.get("realm") == self.realm:
-                return self._verify(parameters, method, find_ha1, now)
+                return self._verify(parameters, method, find_ha1, now, source, request_uri)
         return Answer(Verdict.MISSING)
 
     @property
@@ -228,7 +256,13 @@ class DigestServer:
         return len(self._counts)
 
     def _verify(
-        self, given: dict[str, str], method: str, find_ha1: Callable[[str, str], str | None], now: float
+        self,
+        given: dict[str, str],
+        method: str,
+        find_ha1: Callable[[str, str], str | None],
+        now: float,
+        source: str,
+        request_uri: str | None,
     ) -> Answer:
         username = given.get("username", "")
         algorithm = given.get("algorithm", "MD5").upper()
@@ -239,17 +273,19 @@ class DigestServer:
             return Answer(Verdict.MISSING, username)
         if qop and (not re.fullmatch(r"[0-9a-fA-F]{1,8}", nc) or not cnonce):
             return Answer(Verdict.MISSING, username)
-        issued = self._issued(nonce)
+        issued = self._issued(nonce, source)
         if issued is None:
             return Answer(Verdict.STALE, username)
         known = find_ha1(username, algorithm)
         expected = response(known or "0" * 32, algorithm, method, uri, nonce, nc=nc, cnonce=cnonce, qop=qop)
         same = hmac.compare_digest(expected.encode(), given.get("response", "").lower().encode("utf-8", "replace"))
         if not (same and known):
-            return Answer(Verdict.WRONG, username)
+            return Answer(Verdict.WRONG, username, uri)
+        if request_uri is not None and _number(uri) != _number(request_uri):
+            return Answer(Verdict.MISUSED, username, uri)
         if not 0 <= now - issued <= self._lifetime:
             return Answer(Verdict.STALE, username)
-        return Answer(self._count(nonce, issued, int(nc, 16) if qop else 1, now), username)
+        return Answer(self._count(nonce, issued, int(nc, 16) if qop else 1, now), username, uri)
 
     def _count(self, nonce: str, issued: float, count: int, now: float) -> Verdict:
         seen = self._counts.get(nonce)
@@ -268,23 +304,31 @@ class DigestServer:
             del self._counts[first]
         return Verdict.GOOD
 
-    def _nonce(self, now: float, entropy: bytes) -> str:
+    def _nonce(self, now: float, entropy: bytes, source: str) -> str:
         body = struct.pack(">d", now) + entropy[:8].ljust(8, b"\0")
-        return base64.b64encode(body + self._mac(body)).decode()
+        return base64.b64encode(body + self._mac(body, source)).decode()
 
-    def _issued(self, nonce: str) -> float | None:
-        """When we issued it, or None: not ours."""
+    def _issued(self, nonce: str, source: str) -> float | None:
+        """When we issued it to this source, or None: we did not."""
         try:
             raw = base64.b64decode(nonce, validate=True)
         except ValueError:
             return None
-        if len(raw) != 32 or not hmac.compare_digest(raw[16:], self._mac(raw[:16])):
+        if len(raw) != 32 or not hmac.compare_digest(raw[16:], self._mac(raw[:16], source)):
             return None
         issued: float = struct.unpack(">d", raw[:8])[0]
         return issued
 
-    def _mac(self, body: bytes) -> bytes:
-        return hmac.new(self._secret, body, hashlib.sha256).digest()[:16]
+    def _mac(self, body: bytes, source: str) -> bytes:
+        return hmac.new(self._secret, body + source.encode("utf-8", "replace"), hashlib.sha256).digest()[:16]
+
+
+def _number(uri: str) -> str | None:
+    """The user part without escapes, password and parameters; None: no URI."""
+    try:
+        return parse_uri(uri).username.partition(";")[0]
+    except SipParseError:
+        return None
 
 
 def _bytes(text: str) -> bytes:
