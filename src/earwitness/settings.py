@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     vault_url: str = Field(
         "", description="Where sealed recordings go: a folder or an object store URL; empty: in the data folder."
     )
+    data_keys_url: str = Field(
+        "", description="Where wrapped data keys go, likewise; empty: `keys/data` in the data folder. Not in the vault."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")
 

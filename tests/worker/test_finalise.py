@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from earwitness.archive.vault import Objects, Vault, load_keys
+from earwitness.archive.vault import Vault
 from earwitness.domain.access import DEFAULT_ROLES, Grant, Role, Subject, resolve
 from earwitness.domain.conversation.events import EventError
 from earwitness.store import conversations, recordings
@@ -31,7 +31,7 @@ class DirectPool:
     """Renders in the test's own process."""
 
     def __init__(self, arguments: WorkerArguments) -> None:
-        self.vault = Vault(Objects.at(arguments.vault_url), load_keys(arguments.keys))
+        self.vault = Vault.at(arguments.vault_url, arguments.keys)
         self.spool = arguments.spool
 
     def render(self, conversation_id: str, tape_ids: list[str]) -> Future[list[str]]:
@@ -237,7 +237,7 @@ def test_a_crash_between_sealing_and_noting_seals_once(
     rendered.path_of(call.folder, call.tape_id).unlink()
     finish(finaliser, call)
     (recording,) = stored(finaliser, call)[2]
-    vault = Vault(Objects.at(arguments.vault_url), load_keys(arguments.keys))
+    vault = Vault.at(arguments.vault_url, arguments.keys)
     assert vault.verify(call.tape_id).item("master").sha256 == recording.sha256
     assert len(vault.log.tree()) == 1
 
@@ -246,7 +246,7 @@ def test_a_destroyed_recording_does_not_come_back(
     finaliser: Finaliser, simple_call: Any, arguments: WorkerArguments
 ) -> None:
     call = simple_call()
-    vault = Vault(Objects.at(arguments.vault_url), load_keys(arguments.keys))
+    vault = Vault.at(arguments.vault_url, arguments.keys)
     vault.destroy(call.tape_id, by="test", reason="test", at_us=1)
     finish(finaliser, call)
     assert stored(finaliser, call)[2] == []

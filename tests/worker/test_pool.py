@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from earwitness.archive.render import plan_folder, render_tape
-from earwitness.archive.vault import Objects, Vault, create_keys, load_keys
+from earwitness.archive.vault import Vault, create_keys
 from earwitness.worker import pool as pools
 from earwitness.worker import rendered
 from earwitness.worker.arguments import WorkerArguments
@@ -54,7 +54,7 @@ def test_a_followed_call_is_the_same_file(pool: RenderPool, make_call: Any, tmp_
     assert pool.render(call.id, [call.tape_id]).result(120) == [call.tape_id]
     out = bytearray()
     render_tape(plan_folder(call.folder)[0], out.extend)
-    vault = Vault(Objects.at(str(tmp_path / "data" / "vault")), load_keys(tmp_path / "data" / "keys"))
+    vault = Vault.at(tmp_path / "data" / "vault", tmp_path / "data" / "keys")
     assert vault.open(call.tape_id).item("master").read() == bytes(out)
     assert not list(call.folder.glob("*.followed"))
 

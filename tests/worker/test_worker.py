@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from earwitness.archive.vault import Objects, Vault, load_keys
+from earwitness.archive.vault import Vault
 from earwitness.store.database import Database
 from earwitness.store.tables import AuditEntry, Conversation, Participant, Recording, RecordingObject
 from earwitness.worker.arguments import WorkerArguments
@@ -92,7 +92,7 @@ def eventually(condition: Callable[[], bool], timeout_s: float = 150.0) -> None:
 
 
 def _vault(arguments: WorkerArguments) -> Vault:
-    return Vault(Objects.at(arguments.vault_url), load_keys(arguments.keys))
+    return Vault.at(arguments.vault_url, arguments.keys)
 
 
 def test_a_call_becomes_a_recording(

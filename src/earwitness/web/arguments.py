@@ -18,12 +18,12 @@ class WebArguments:
     """Folder path or ``s3://…`` of the sealed recordings."""
     keys_dir: Path
     """Folder of the keys (0700)."""
-    data_keys_url: str = field(default="", kw_only=True)
-    """Folder path or ``s3://…`` of the wrapped data keys; empty: ``data`` in the key folder."""
     run_dir: Path
     """Folder with ``edge.json`` (``control_url``) and ``control.token``; read afresh for each call to the edge."""
     spool_dir: Path | None = None
     """The edge's spool, where it is on this machine: conversations between hang-up and vault are known from it."""
+    data_keys_url: str = ""
+    """Folder path or ``s3://…`` of the wrapped data keys; empty: ``data`` in the key folder."""
     public_url: str = ""
     """Base of absolute addresses in replies, ``https://recorder.example``; empty: the Host header of each request."""
     sip_registrar: str = ""

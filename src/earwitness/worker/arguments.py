@@ -16,6 +16,8 @@ class WorkerArguments:
     vault_url: str
     """Folder or object store URL of the sealed recordings."""
     keys: Path
+    data_keys_url: str = ""
+    """Folder or object store URL of the wrapped data keys; empty: ``data`` in the key folder."""
     workflows_url: str = ""
     """Database of the workflow engine; empty: PostgreSQL's own, or ``workflows.db`` beside the spool."""
     render_processes: int = 1

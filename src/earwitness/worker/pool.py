@@ -134,6 +134,7 @@ class RenderPool:
             "spool": str(arguments.spool),
             "vault_url": arguments.vault_url,
             "keys": str(arguments.keys),
+            "data_keys_url": arguments.data_keys_url,
             "log_level": arguments.log_level,
             "log_format": arguments.log_format,
             "ends_when_idle": lane == "batch",

@@ -1,7 +1,7 @@
 """A render process: ``python -m earwitness.worker.render_process``, started by ``worker.pool``.
 
-Reads JSON lines from standard input. The first tells where things are: ``{"spool", "vault_url", "keys", "log_level",
-"log_format", "ends_when_idle"}``. Then, in any order::
+Reads JSON lines from standard input. The first tells where things are: ``{"spool", "vault_url", "keys",
+"data_keys_url", "log_level", "log_format", "ends_when_idle"}``. Then, in any order::
 
     {"follow": "<conversation id>"}                              render it while it is up
     {"forget": "<conversation id>"}                              stop that
@@ -25,7 +25,8 @@ from typing import Any
 import structlog
 
 from earwitness import logs
-from earwitness.worker.rendering import ConversationRenderer, open_vault
+from earwitness.archive.vault import Vault
+from earwitness.worker.rendering import ConversationRenderer
 
 log = structlog.get_logger()
 
@@ -60,7 +61,7 @@ class RenderProcess:
     def __init__(self, settings: dict[str, Any], requests: _Input, answers: int) -> None:
         self.spool = Path(settings["spool"])
         self.ends_when_idle = bool(settings["ends_when_idle"])
-        self.vault = open_vault(settings["vault_url"], Path(settings["keys"]))
+        self.vault = Vault.at(settings["vault_url"], Path(settings["keys"]), settings["data_keys_url"])
         self._requests = requests
         self._answers = answers
         self._followed: dict[str, ConversationRenderer] = {}

@@ -18,7 +18,7 @@ import structlog
 
 from earwitness.archive.render import Rendering, annotate, render_tape
 from earwitness.archive.render.plan import TapePlan, plan_tapes
-from earwitness.archive.vault import DestroyedError, Item, Objects, Vault, load_keys
+from earwitness.archive.vault import DestroyedError, Item, Vault
 from earwitness.worker import rendered
 from earwitness.worker.follow import FOLLOWED_FORMATS, TapeFollower
 from earwitness.worker.growing import GrowingLog
@@ -27,14 +27,6 @@ from earwitness.worker.rendered import RenderedTape, SealedObject
 log = structlog.get_logger()
 
 MASTER = "master"
-
-
-def open_vault(url: str, keys: Path) -> Vault:
-    """The vault at a folder or URL.
-
-    :raises KeyMissingError: the key folder cannot be used.
-    """
-    return Vault(Objects.at(url), load_keys(keys))
 
 
 @dataclass(slots=True)

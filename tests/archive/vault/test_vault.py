@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ def keyring(tmp_path: Path) -> Keyring:
 
 @pytest.fixture
 def vault(tmp_path: Path, keyring: Keyring) -> Vault:
-    return Vault(Objects.at(tmp_path / "vault"), keyring)
+    return Vault(Objects.at(tmp_path / "vault"), keyring, Objects.at(tmp_path / "keys/data"))
 
 
 def content(size: int) -> bytes:
@@ -116,10 +118,12 @@ def test_a_sealed_file_can_be_sought_in(vault: Vault) -> None:
 @given(data=st.data())
 def test_any_changed_byte_is_noticed(tmp_path: Path, keyring: Keyring, data: st.DataObject) -> None:
     root = tmp_path / "changed"
-    vault = Vault(Objects.at(root), keyring)
+    vault = Vault(Objects.at(root), keyring, Objects.at(root / "keys"))
     if vault.objects.get("recordings/r1/manifest.json") is None:
         seal(vault, content(2 * CHUNK + 9))
-    files = sorted(path for path in (root / "recordings").rglob("*") if path.is_file())
+    folders = (root / "recordings", root / "keys")
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    assert len(files) == 4
     path = data.draw(st.sampled_from(files))
     whole = path.read_bytes()
     action = data.draw(st.sampled_from(["flip", "cut", "grow", "remove"]))
@@ -163,7 +167,7 @@ def test_another_recordings_manifest_is_noticed(vault: Vault) -> None:
 
 def test_a_manifest_signed_by_somebody_else_is_noticed(vault: Vault, tmp_path: Path) -> None:
     seal(vault, b"one")
-    stranger = Vault(vault.objects, create_keys(tmp_path / "stranger"))
+    stranger = Vault(vault.objects, create_keys(tmp_path / "stranger"), vault.data_keys)
     with pytest.raises(IntegrityError, match="none of ours"):
         stranger.open("r1")
 
@@ -192,14 +196,13 @@ class Stop(Exception):  # noqa: N818
     """The process dies here."""
 
 
-class Dying(Objects):
-    """A store whose process dies before or after its n-th change."""
+class Death:
+    """The process dies before or after its n-th change."""
 
-    def __init__(self, inner: Objects, changes: int, *, after: bool) -> None:
-        super().__init__(inner._store, inner._root)
+    def __init__(self, changes: int, *, after: bool) -> None:
         self.left, self.after = changes, after
 
-    def _change(self, work: Callable[[], Any]) -> Any:
+    def change(self, work: Callable[[], Any]) -> Any:
         self.left -= 1
         if self.left == 0 and not self.after:
             raise Stop
@@ -207,6 +210,14 @@ class Dying(Objects):
         if self.left == 0:
             raise Stop
         return result
+
+
+class Dying(Objects):
+    """A store of a process that is going to die."""
+
+    def __init__(self, inner: Objects, death: Death) -> None:
+        super().__init__(inner._store, inner._root)
+        self._change = death.change
 
     def put(self, path: str, data: bytes | Iterator[bytes]) -> None:
         self._change(lambda: super(Dying, self).put(path, data))
@@ -218,54 +229,110 @@ class Dying(Objects):
         self._change(lambda: super(Dying, self).delete(path))
 
 
+@dataclass
+class Stores:
+    """What outlives a process."""
+
+    folder: Path
+    keyring: Keyring
+
+    def __post_init__(self) -> None:
+        self.objects, self.data_keys = Objects.at(self.folder / "vault"), Objects.at(self.folder / "keys/data")
+
+    def vault(self) -> Vault:
+        return Vault(self.objects, self.keyring, self.data_keys)
+
+    def dying(self, change: int, *, after: bool) -> Vault:
+        """A vault whose process dies before or after its n-th change, in whichever store."""
+        death = Death(change, after=after)
+        return Vault(Dying(self.objects, death), self.keyring, Dying(self.data_keys, death))
+
+
+@pytest.fixture
+def stores(tmp_path: Path, keyring: Keyring) -> Stores:
+    return Stores(tmp_path, keyring)
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("change", range(1, 8))
-def test_sealing_survives_a_crash_at_any_step(tmp_path: Path, keyring: Keyring, change: int, after: bool) -> None:
-    objects = Objects.at(tmp_path / "vault")
+def test_sealing_survives_a_crash_at_any_step(stores: Stores, change: int, after: bool) -> None:
     try:
-        seal(Vault(Dying(objects, change, after=after), keyring), content(CHUNK + 1))
+        seal(stores.dying(change, after=after), content(CHUNK + 1))
         died = False
     except Stop:
         died = True
     assert died == (change <= 6)
-    vault = Vault(objects, keyring)
+    vault = stores.vault()
     seal(vault, content(CHUNK + 1))
     vault.verify("r1")
     assert vault.log.check() == 1
-    assert len(objects.list("recordings/r1")) == 4
+    assert len(stores.objects.list("recordings/r1")) == 3
+    assert len(stores.data_keys.list("recordings/r1")) == 1
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("change", range(1, 9))
-def test_destroying_survives_a_crash_at_any_step(tmp_path: Path, keyring: Keyring, change: int, after: bool) -> None:
-    objects = Objects.at(tmp_path / "vault")
-    seal(Vault(objects, keyring), content(CHUNK + 1))
-    sealed = Vault(objects, keyring).manifest("r1")
+def test_destroying_survives_a_crash_at_any_step(stores: Stores, change: int, after: bool) -> None:
+    seal(stores.vault(), content(CHUNK + 1))
+    sealed = stores.vault().manifest("r1")
     try:
-        Vault(Dying(objects, change, after=after), keyring).destroy("r1", by="policy", reason="old", at_us=8)
+        stores.dying(change, after=after).destroy("r1", by="policy", reason="old", at_us=8)
         died = False
     except Stop:
         died = True
     assert died == (change <= 7)
-    vault = Vault(objects, keyring)
+    vault = stores.vault()
     if died and (change > 1 or after):
         with pytest.raises(VaultError):
             vault.open("r1").item("master").read()
     receipt = vault.destroy("r1", by="policy", reason="old", at_us=9)
     assert receipt.manifest_sha256 == sealed.sha256
-    assert objects.list("recordings/r1") == ["recordings/r1/tombstone.json"]
+    assert stores.objects.list("recordings/r1") == ["recordings/r1/tombstone.json"]
+    assert stores.data_keys.list("recordings") == []
     assert vault.log.check() == 2
     with pytest.raises(DestroyedError):
         vault.open("r1")
 
 
-def test_destroying_removes_the_key_first(tmp_path: Path, keyring: Keyring) -> None:
-    objects = Objects.at(tmp_path / "vault")
-    seal(Vault(objects, keyring), b"secret")
+def test_destroying_removes_the_key_first(stores: Stores) -> None:
+    seal(stores.vault(), b"secret")
     with pytest.raises(Stop):
-        Vault(Dying(objects, 1, after=True), keyring).destroy("r1", by="me", reason="asked", at_us=8)
-    assert not [path for path in objects.list("recordings/r1") if path.endswith(".key")]
-    assert [path for path in objects.list("recordings/r1") if path.endswith(".sealed")]
+        stores.dying(1, after=True).destroy("r1", by="me", reason="asked", at_us=8)
+    assert stores.data_keys.list("recordings") == []
+    assert [path for path in stores.objects.list("recordings/r1") if path.endswith(".sealed")]
+
+
+def test_data_keys_are_not_among_the_objects(stores: Stores) -> None:
+    seal(stores.vault(), b"secret")
+    assert not [path for path in stores.objects.list("recordings") if path.endswith(".key")]
+    assert [path.suffix for path in (stores.folder / "keys/data").rglob("*") if path.is_file()] == [".key"]
+
+
+@pytest.mark.parametrize("tombstone", [False, True])
+def test_a_deleted_recording_cannot_be_restored_from_a_copy_of_the_vault(stores: Stores, tombstone: bool) -> None:
+    seal(stores.vault(), b"secret")
+    root = stores.folder / "vault"
+    shutil.copytree(root, stores.folder / "backup")
+    stores.vault().destroy("r1", by="caller", reason="asked", at_us=8)
+    if not tombstone:
+        shutil.rmtree(root)
+    shutil.copytree(stores.folder / "backup", root, dirs_exist_ok=True)
+    vault = stores.vault()
+    assert vault.objects.list("recordings/r1")[-1] == f"recordings/r1/{'tombstone' if tombstone else 'manifest'}.json"
+    with pytest.raises(DestroyedError if tombstone else KeyMissingError):
+        vault.open("r1")
+
+
+def test_a_vault_is_opened_with_its_keys(tmp_path: Path) -> None:
+    create_keys(tmp_path / "keys")
+    seal(Vault.at(str(tmp_path / "vault"), tmp_path / "keys"), b"one", "r1")
+    assert len(list((tmp_path / "keys/data").rglob("*.key"))) == 1
+    seal(Vault.at(str(tmp_path / "vault"), tmp_path / "keys", (tmp_path / "apart").as_uri()), b"two", "r2")
+    assert len(list((tmp_path / "apart").rglob("*.key"))) == 1
+    again = Vault.at(str(tmp_path / "vault"), tmp_path / "keys")
+    assert again.open("r1").item("master").read() == b"one"
+    with pytest.raises(KeyMissingError, match="data key of recording r2"):
+        again.open("r2")
 
 
 def test_destroying_twice_is_destroying_once(vault: Vault) -> None:
@@ -311,7 +378,7 @@ def test_unknown_recording(vault: Vault) -> None:
 
 def test_keys_rotate_and_old_recordings_stay_readable(tmp_path: Path, vault: Vault) -> None:
     seal(vault, b"old", "r1")
-    newer = Vault(vault.objects, rotate_recording_key(tmp_path / "keys"))
+    newer = Vault(vault.objects, rotate_recording_key(tmp_path / "keys"), vault.data_keys)
     seal(newer, b"new", "r2")
     assert newer.open("r1").item("master").read() == b"old"
     assert newer.rewrap("r1")

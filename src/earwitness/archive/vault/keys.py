@@ -5,6 +5,9 @@
 ``signing-<n>.key``
     Ed25519 private keys (raw, 32 bytes) that sign manifests, receipts and tree heads. The highest number signs.
 
+``data/``
+    wrapped data keys of recordings, unless they are elsewhere (see ``vault``); other modules read and write them.
+
 Files hold the key in base64 with a line feed. Losing the folder loses every recording: back it up apart from the vault.
 """
 

@@ -44,7 +44,7 @@ class Manifest:
     sealing_id: str
     sealed_at_us: int
     key_object: str
-    """Path of the wrapped data key."""
+    """Path of the wrapped data key in the store of data keys."""
     items: tuple[ItemManifest, ...]
     facts: Mapping[str, Any]
     """What the caller wants sealed with it: conversation, tape, length, channels, …"""

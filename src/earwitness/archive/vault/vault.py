@@ -1,9 +1,11 @@
 """The vault: seals recordings, opens them, destroys them.
 
-Theory of operation. Every sealing of a recording has an id, a data key and objects of its own, and one object decides::
+Theory of operation. There are two stores: the objects, which may be copied and kept by anybody for any time, and the
+wrapped data keys, of which backups are kept shortly. Every sealing of a recording has an id, a data key and objects of
+its own, and one object decides::
 
     recordings/<id>/<sealing>.<n>.sealed   sealed bytes of item n          1. written
-    recordings/<id>/<sealing>.key          the wrapped data key            2. written
+    recordings/<id>/<sealing>.key          the wrapped data key            2. written to the store of keys
     recordings/<id>/manifest.json          names the sealing that counts   3. created once: from here on it is sealed
     log/entry/…                            the manifest's hash             4. appended
     recordings/<id>/tombstone.json         written by destruction, for good
@@ -11,7 +13,7 @@ Theory of operation. Every sealing of a recording has an id, a data key and obje
 A crash before 3 leaves an unfinished sealing, which the next attempt removes; a data key is never used twice. After 3,
 sealing again finds the manifest, makes sure of 4, and gives the same answer. Destruction deletes keys first, then
 sealed bytes, writes the tombstone, then deletes the manifest; each step may be repeated, and once there is a tombstone
-the id is spent.
+the id is spent. Whoever has a copy of the objects from before has bytes that nothing opens.
 """
 
 from __future__ import annotations
@@ -27,14 +29,16 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.archive.vault import manifest as manifests
-from earwitness.archive.vault.errors import DestroyedError, IntegrityError, NotSealedError
-from earwitness.archive.vault.keys import KEY_BYTES, Keyring, WrappedKey
+from earwitness.archive.vault.errors import DestroyedError, IntegrityError, KeyMissingError, NotSealedError
+from earwitness.archive.vault.keys import KEY_BYTES, Keyring, WrappedKey, load_keys
 from earwitness.archive.vault.log import TransparencyLog, canonical
 from earwitness.archive.vault.manifest import ItemManifest, Manifest
 from earwitness.archive.vault.objects import Objects
 from earwitness.archive.vault.reader import SealedRecording
 from earwitness.archive.vault.seal import Binding, Sealer
 
+DATA_KEYS = "data"
+"""Where wrapped data keys are in the key folder, unless they are elsewhere."""
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
@@ -93,9 +97,24 @@ class Receipt:
 class Vault:
     """See the head of this file. Safe for threads, and for several processes on one store."""
 
-    def __init__(self, objects: Objects, keyring: Keyring, random: Callable[[int], bytes] = os.urandom) -> None:
-        self.objects, self.keyring, self._random = objects, keyring, random
+    def __init__(
+        self, objects: Objects, keyring: Keyring, data_keys: Objects, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        """
+        :param data_keys: store of the wrapped data keys; neither among the objects nor backed up with them.
+        """
+        self.objects, self.keyring, self.data_keys, self._random = objects, keyring, data_keys, random
         self.log = TransparencyLog(objects, keyring)
+
+    @staticmethod
+    def at(url: str | Path, keys: Path, data_keys: str | Path = "") -> Vault:
+        """The vault at a folder or URL, opened with the keys of a key folder.
+
+        :param data_keys: folder or URL of the wrapped data keys; empty: the folder ``data`` of the key folder.
+        :raises KeyMissingError: the key folder cannot be used.
+        """
+        keyring = load_keys(keys)
+        return Vault(Objects.at(url), keyring, Objects.at(data_keys or keys / DATA_KEYS))
 
     def seal(self, recording_id: str, items: list[Item], facts: Mapping[str, Any], at_us: int) -> Manifest:
         """Seals a recording. Repeating it gives the manifest of the first time, whatever is passed.
@@ -133,13 +152,10 @@ class Vault:
         """A recording to read from.
 
         :raises NotSealedError, DestroyedError, IntegrityError: see there.
-        :raises KeyMissingError: the recording key that wraps its data key is not in the key folder.
+        :raises KeyMissingError: its data key, or the recording key that wraps it, is not there.
         """
         manifest = self.manifest(recording_id)
-        stored = self.objects.get(manifest.key_object)
-        if stored is None:
-            raise DestroyedError(f"the data key of recording {recording_id} was destroyed")
-        return SealedRecording(self.objects, self.keyring.unwrap(_parse_key(stored)), manifest)
+        return SealedRecording(self.objects, self.keyring.unwrap(self._wrapped(manifest)), manifest)
 
     def verify(self, recording_id: str) -> Manifest:
         """Holds every byte of a recording against its manifest, and the manifest against the log.
@@ -156,13 +172,10 @@ class Vault:
     def rewrap(self, recording_id: str) -> bool:
         """Wraps the data key with the newest recording key; False where it already was."""
         manifest = self.manifest(recording_id)
-        stored = self.objects.get(manifest.key_object)
-        if stored is None:
-            raise DestroyedError(f"the data key of recording {recording_id} was destroyed")
-        wrapped = _parse_key(stored)
+        wrapped = self._wrapped(manifest)
         if wrapped.version == self.keyring.version:
             return False
-        self.objects.put(manifest.key_object, _key_document(self.keyring.wrap(self.keyring.unwrap(wrapped))))
+        self.data_keys.put(manifest.key_object, _key_document(self.keyring.wrap(self.keyring.unwrap(wrapped))))
         return True
 
     def destroy(self, recording_id: str, *, by: str, reason: str, at_us: int) -> Receipt:
@@ -174,14 +187,17 @@ class Vault:
         receipt = self.tombstone(recording_id)
         if receipt is None:
             manifest = self._manifest(recording_id)
+            keys = self.data_keys.list(folder)
             paths = [path for path in self.objects.list(folder) if not path.endswith(".json")]
-            paths.sort(key=lambda path: not path.endswith(".key"))
             if manifest is not None:
-                named = [manifest.key_object, *(item.object for item in manifest.items)]
-                paths = list(dict.fromkeys([*(p for p in paths if p.endswith(".key")), *named, *paths]))
+                keys = list(dict.fromkeys([*keys, manifest.key_object]))
+                paths = list(dict.fromkeys([*(item.object for item in manifest.items), *paths]))
+            for path in keys:
+                self.data_keys.delete(path)
             for path in paths:
                 self.objects.delete(path)
-            receipt = self._receipt(recording_id, at_us, by, reason, manifest.sha256 if manifest else None, paths)
+            sha256 = manifest.sha256 if manifest else None
+            receipt = self._receipt(recording_id, at_us, by, reason, sha256, [*keys, *paths])
             if not self.objects.create(f"{folder}/tombstone.json", canonical(receipt.to_document())):
                 receipt = self.tombstone(recording_id) or receipt
         self._clear(folder)
@@ -219,6 +235,14 @@ class Vault:
         stored = self.objects.get(f"{_folder(recording_id)}/manifest.json")
         return None if stored is None else manifests.parse(stored, recording_id, self.keyring)
 
+    def _wrapped(self, manifest: Manifest) -> WrappedKey:
+        stored = self.data_keys.get(manifest.key_object)
+        if stored is None:
+            raise KeyMissingError(
+                f"the data key of recording {manifest.recording_id} is gone: it was destroyed, or its store was lost"
+            )
+        return _parse_key(stored)
+
     def _seal(self, recording_id: str, items: list[Item], facts: Mapping[str, Any], at_us: int) -> Manifest:
         folder = _folder(recording_id)
         if len({item.name for item in items}) != len(items):
@@ -235,7 +259,7 @@ class Vault:
                 self.objects.put(path, iter(sealer))
             listed.append(ItemManifest(item.name, item.media_type, size, sealer.sha256, path, tuple(sealer.hashes)))
         key_object = f"{folder}/{sealing_id}.key"
-        self.objects.put(key_object, _key_document(self.keyring.wrap(key)))
+        self.data_keys.put(key_object, _key_document(self.keyring.wrap(key)))
         manifest = Manifest(recording_id, sealing_id, at_us, key_object, tuple(listed), facts)
         if self.objects.create(f"{folder}/manifest.json", manifests.sign(manifest, self.keyring)):
             return manifest
@@ -247,13 +271,16 @@ class Vault:
     def _sweep(self, manifest: Manifest) -> None:
         """Removes what unfinished sealings left."""
         folder = _folder(manifest.recording_id)
-        for path in self.objects.list(folder):
-            if not path.startswith(f"{folder}/{manifest.sealing_id}.") and not path.endswith(".json"):
-                self.objects.delete(path)
+        for store in (self.data_keys, self.objects):
+            for path in store.list(folder):
+                if not path.startswith(f"{folder}/{manifest.sealing_id}.") and not path.endswith(".json"):
+                    store.delete(path)
 
     def _clear(self, folder: str) -> None:
         """Removes everything beside the tombstone, keys first."""
-        for path in sorted(self.objects.list(folder), key=lambda path: not path.endswith(".key")):
+        for path in self.data_keys.list(folder):
+            self.data_keys.delete(path)
+        for path in self.objects.list(folder):
             if not path.endswith("/tombstone.json"):
                 self.objects.delete(path)
 
