@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EventData = Mapping[str, Any]
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class EventError(ValueError):
@@ -39,7 +40,7 @@ class Event:
     def to_json(self) -> str:
         """One line of ``events.jsonl``, without the line feed."""
         record = {"seq": self.seq, "at": self.at, "type": self.type, "data": dict(self.data)}
-        return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+        return _encode(record)
 
 
 @dataclass(frozen=True, slots=True)
