@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from earwitness.archive.vault import Vault
+from earwitness.archive.vault import Vault, split_object_key
 from earwitness.domain.access import DEFAULT_ROLES, Grant, Role, Subject, resolve
 from earwitness.domain.conversation.events import EventError
 from earwitness.store import conversations, recordings
@@ -80,6 +80,19 @@ def test_j11_a_call_belongs_to_its_users_divisions(finaliser: Finaliser, simple_
     assert recording.peaks is not None
     assert recording.quality["channels"][0]["packets"] == 100
     assert not call.folder.exists()
+
+
+def test_an_object_is_named_by_vault_id_and_item(
+    finaliser: Finaliser, simple_call: Any, arguments: WorkerArguments
+) -> None:
+    call = simple_call()
+    finish(finaliser, call)
+    (recording,) = stored(finaliser, call)[2]
+    with finaliser.database.reading() as session:
+        (row,) = recordings.objects(session, recording)
+    vault_id, item = split_object_key(row.object_key)
+    assert (vault_id, item) == (call.tape_id, "master")
+    assert Vault.at(arguments.vault_url, arguments.keys).open(vault_id).item(item).etag == row.sha256
 
 
 def test_a_call_of_nobody_known_belongs_to_the_home_division(finaliser: Finaliser, simple_call: Any) -> None:

@@ -22,6 +22,7 @@ class SealedObject:
     role: str
     """``master``, ``peaks`` or ``derived``."""
     key: str
+    """``<vault id>/<item>``; see ``archive.vault.object_key``."""
     media_type: str
     size: int
     """Bytes, plain."""

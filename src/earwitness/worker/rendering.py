@@ -18,7 +18,7 @@ import structlog
 
 from earwitness.archive.render import Rendering, annotate, render_tape
 from earwitness.archive.render.plan import TapePlan, plan_tapes
-from earwitness.archive.vault import DestroyedError, Item, Vault
+from earwitness.archive.vault import DestroyedError, Item, Vault, object_key
 from earwitness.worker import rendered
 from earwitness.worker.follow import FOLLOWED_FORMATS, TapeFollower
 from earwitness.worker.growing import GrowingLog
@@ -156,7 +156,7 @@ class ConversationRenderer:
             annotations=annotations_of(plan),
             quality=rendering.sheet.to_document(),
             peaks=rendering.peaks.to_bytes(),
-            objects=[SealedObject(MASTER, item.object, item.media_type, item.size, item.sha256)],
+            objects=[SealedObject(MASTER, object_key(plan.tape_id, MASTER), item.media_type, item.size, item.sha256)],
         )
 
 

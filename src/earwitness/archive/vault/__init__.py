@@ -2,7 +2,7 @@
 
 from earwitness.archive.vault.errors import DestroyedError, IntegrityError, KeyMissingError, NotSealedError, VaultError
 from earwitness.archive.vault.keys import Keyring, create_keys, load_keys, rotate_recording_key
-from earwitness.archive.vault.manifest import Manifest
+from earwitness.archive.vault.manifest import Manifest, object_key, split_object_key
 from earwitness.archive.vault.objects import Objects
 from earwitness.archive.vault.reader import SealedItem, SealedRecording
 from earwitness.archive.vault.vault import Item, Receipt, Vault
@@ -23,5 +23,7 @@ __all__ = [
     "VaultError",
     "create_keys",
     "load_keys",
+    "object_key",
     "rotate_recording_key",
+    "split_object_key",
 ]

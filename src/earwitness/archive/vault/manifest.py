@@ -106,6 +106,17 @@ class Manifest:
         }
 
 
+def object_key(vault_id: str, item: str) -> str:
+    """How databases name an item of the vault: ``<id it was sealed under>/<name of the item>``."""
+    return f"{vault_id}/{item}"
+
+
+def split_object_key(key: str) -> tuple[str, str]:
+    """The reverse: (id, name). Ids have no slash."""
+    vault_id, _, item = key.partition("/")
+    return vault_id, item
+
+
 def sign(manifest: Manifest, keyring: Keyring) -> bytes:
     """The stored form."""
     document = manifest.to_document()

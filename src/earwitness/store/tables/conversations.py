@@ -139,6 +139,7 @@ class RecordingObject(Base):
 
     recording_id: Mapped[str] = mapped_column(ID, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True)
     object_key: Mapped[str] = mapped_column(primary_key=True)
+    """``<id in the vault>/<name of the item>``."""
     role: Mapped[str] = mapped_column()
     """``master``, ``capture``, ``peaks`` or ``derived``."""
     media_type: Mapped[str] = mapped_column()

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.archive.render import convert
 from earwitness.archive.vault.errors import DestroyedError, NotSealedError, VaultError
+from earwitness.archive.vault.manifest import object_key
 from earwitness.archive.vault.reader import SealedItem
 from earwitness.archive.vault.vault import Item
 from earwitness.domain.access import Subject
@@ -238,7 +239,7 @@ def _derive(
             session,
             RecordingObject(
                 recording_id=recording_id,
-                object_key=derived_id,
+                object_key=object_key(derived_id, MASTER),
                 role="derived",
                 media_type=sealed.media_type,
                 size=sealed.size,
