@@ -159,9 +159,12 @@ def test_reinvite_that_overtakes_the_ack_can_be_cancelled(wire: Any, req: Any) -
     wire.put(req("INVITE", body=OFFER))
     session = wire.handler.sessions[0]
     session.accept(ANSWER)
+    told: list[str] = []
+    session.on_withdrawn = lambda: told.append("withdrawn")
     wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
     out = wire.put(req("CANCEL", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag))
     assert [m.status for m in out][-2:] == [200, 487]
+    assert told == []
     wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag))
     assert wire.handler.names == ["invite", "ack"]
 
@@ -277,6 +280,41 @@ def test_refresh_by_reinvite_repeats_our_last_description(wire: Any, resp: Any) 
     assert sent[0].body == OFFER
     assert sent[0].get("session-expires") == "120;refresher=uac"
     assert [m.method for m in wire.put(resp(sent[0], 200, body=ANSWER))] == ["ACK"]
+
+
+def test_a_refused_offer_is_not_what_a_refresh_repeats(wire: Any, resp: Any) -> None:
+    session = calling(wire, resp, "Session-Expires: 120;refresher=uac\r\nRequire: timer\r\n")
+    session.reinvite(b"v=0\r\nhold")
+    wire.put(resp(wire.take()[0], 488))
+    assert session.local_body == OFFER
+    sent = wire.advance(61)
+    assert (sent[0].method, sent[0].body) == ("INVITE", OFFER)
+    session = calling(wire, resp)
+    session.reinvite(b"v=0\r\nhold")
+    wire.put(resp(wire.take()[0], 200, body=ANSWER))
+    assert session.local_body == b"v=0\r\nhold"
+
+
+def test_the_answer_to_a_refresh_is_told_and_its_refusal_is_not(wire: Any, resp: Any) -> None:
+    calling(wire, resp, "Session-Expires: 120;refresher=uac\r\nRequire: timer\r\n")
+    again = "Session-Expires: 120;refresher=uac\r\nRequire: timer\r\n"
+    wire.put(resp(wire.advance(61)[0], 200, body=b"v=0\r\nmoved", headers=again))
+    assert wire.handler.last("reinvite_result").body == b"v=0\r\nmoved"
+    refresh = next(m for m in wire.advance(61) if m.method == "INVITE")
+    wire.put(resp(refresh, 500))
+    assert wire.handler.names.count("reinvite_result") == 1
+
+
+def test_the_owner_hears_that_the_peer_withdrew_its_reinvite(wire: Any, req: Any) -> None:
+    session = called(wire, req)
+    told: list[str] = []
+    session.on_withdrawn = lambda: told.append("withdrawn")
+    wire.put(req("INVITE", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag, body=OFFER))
+    out = wire.put(req("CANCEL", branch="z9hG4bK-re", cseq=2, to_tag=session.local_tag))
+    assert [m.status for m in out] == [200, 487]
+    assert told == ["withdrawn"]
+    assert session.accept_reinvite(ANSWER) is False
+    assert session.alive
 
 
 def test_unanswered_refresh_ends_the_call(wire: Any, resp: Any) -> None:

@@ -63,6 +63,19 @@ def test_1xx_stops_the_repeating(wire: Any, resp: Any) -> None:
     assert wire.handler.names == []
 
 
+@pytest.mark.parametrize("status", [100, 180, 183])
+def test_the_owner_may_hear_of_the_first_1xx_of_any_kind(wire: Any, resp: Any, status: int) -> None:
+    session, invite = call(wire)
+    told: list[str] = []
+    session.on_trying = lambda: told.append("trying")
+    wire.put(resp(invite, status, to_tag=""))
+    wire.put(resp(invite, status, to_tag=""))
+    assert told == ["trying"]
+    assert wire.handler.names == ([] if status == 100 else ["progress", "progress"])
+    wire.put(resp(invite, 486))
+    assert session.on_trying is None
+
+
 @pytest.mark.parametrize("status", [300, 404, 407, 486, 487, 491, 503, 603])
 def test_rejections_are_acked_every_time(wire: Any, resp: Any, status: int) -> None:
     _, invite = call(wire)
@@ -336,6 +349,16 @@ def test_peer_behind_nat_is_reached_on_its_flow(wire: Any, resp: Any) -> None:
     assert wire.sent_to == [public]
     session.bye()
     assert wire.take()[0].uri == "sip:bob@10.0.0.5:5060"
+    assert wire.sent_to == [public]
+
+
+@pytest.mark.parametrize("contact", ["10.0.0.5", "100.64.9.9", "169.254.3.3", "192.0.2.99"])
+def test_called_peer_in_a_network_of_its_own_is_reached_on_its_flow(wire: Any, resp: Any, contact: str) -> None:
+    public = wire.flow._replace(remote=("9.9.9.9", 30000))
+    session, invite = call(wire, target={"flow": public})
+    wire.put(resp(invite, 200).replace(b"sip:bob@192.0.2.99:5060", f"sip:bob@{contact}:5060".encode()), public)
+    session.bye()
+    wire.take()
     assert wire.sent_to == [public]
 
 

@@ -599,10 +599,12 @@ def test_early_dialog_lost_answers_the_invite(wire: Any, req: Any, resp: Any) ->
     assert wire.handler.last("failed").value == "gone"
 
 
-def test_caller_behind_nat_is_reached_on_its_flow(wire: Any, req: Any) -> None:
-    via = "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK-1;rport"
+@pytest.mark.parametrize("inside", ["10.0.0.5", "100.64.0.5", "fd00::5"])
+def test_caller_behind_nat_is_reached_on_its_flow(wire: Any, req: Any, inside: str) -> None:
+    host = f"[{inside}]" if ":" in inside else inside
+    via = f"SIP/2.0/UDP {host}:5060;branch=z9hG4bK-1;rport"
     natted = wire.flow._replace(remote=("198.51.100.7", 40000))
-    contact = "Contact: <sip:bob@10.0.0.5:5060>\r\n"
+    contact = f"Contact: <sip:bob@{host}:5060>\r\n"
     wire.put(req("INVITE", body=OFFER, via=via, contact=contact), natted)
     session = wire.handler.sessions[0]
     session.accept(ANSWER)
@@ -611,8 +613,22 @@ def test_caller_behind_nat_is_reached_on_its_flow(wire: Any, req: Any) -> None:
     wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag), natted)
     wire.put(req("OPTIONS", branch="z9hG4bK-o", cseq=2, to_tag=session.local_tag), moved)
     session.bye()
-    assert wire.take()[0].uri == "sip:bob@10.0.0.5:5060"
+    assert wire.take()[0].uri == f"sip:bob@{host}:5060"
     assert wire.sent_to == [moved]
+
+
+def test_a_pinned_caller_is_reached_on_its_flow_whatever_it_says(wire: Any, req: Any) -> None:
+    natted = wire.flow._replace(remote=("9.9.9.9", 40000))
+    via = "SIP/2.0/UDP 8.8.8.8:5060;branch=z9hG4bK-1;rport"
+    wire.put(req("INVITE", body=OFFER, via=via, contact="Contact: <sip:bob@8.8.8.8:5060>\r\n"), natted)
+    session = wire.handler.sessions[0]
+    session.pin()
+    session.accept(ANSWER)
+    wire.put(req("ACK", branch="z9hG4bK-a", to_tag=session.local_tag), natted)
+    wire.take()
+    session.bye()
+    assert wire.take()[0].uri == "sip:bob@8.8.8.8:5060"
+    assert wire.sent_to == [natted]
 
 
 def test_closed_connection_is_replaced_by_one_to_the_contact(make_wire: Any, req: Any) -> None:

@@ -27,13 +27,18 @@ def is_address(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """It is a literal address that only means something in its own network."""
-    return is_address(host) and ipaddress.ip_address(host).is_private and not ipaddress.ip_address(host).is_loopback
+    """It is a literal address that only means something in its own network: RFC 1918, carriers' shared space
+    (RFC 6598), link-local and the like.
+    """
+    if not is_address(host):
+        return False
+    address = ipaddress.ip_address(host)
+    return not address.is_global and not address.is_loopback
 
 
 def behind_nat(claimed: str, seen: str) -> bool:
     """A peer claims a private address, but its packets come from another one."""
-    return claimed != seen and is_private(claimed) and is_address(seen) and not ipaddress.ip_address(seen).is_private
+    return claimed != seen and is_private(claimed) and is_address(seen) and ipaddress.ip_address(seen).is_global
 
 
 class Dialog:

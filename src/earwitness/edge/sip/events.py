@@ -11,6 +11,8 @@ unless
   its owner ended it with ``bye()`` or ``reject()`` itself, which is silent. A session that was ``cancel()``-ed still
   reports: ``on_rejected``
   with the 487, or ``on_failed`` with ``Failure.CANCELLED`` when a 2xx crossed the CANCEL (it has been ACKed and BYEd).
+* ``session.on_trying`` and ``session.on_withdrawn`` may be set by owners who want to know that a called peer reacts at
+  all, or that a re-INVITE needs no answer any more.
 * Methods of a session that come too late (the peer hung up meanwhile) do nothing and return False.
 * Bodies are opaque bytes; offer and answer are the owner's business.
 
@@ -202,7 +204,11 @@ class SessionHandler(Protocol):
         """
 
     def on_reinvite_result(self, session: Session, response: Response) -> None:
-        """The final response to our re-INVITE or UPDATE. 491 has been retried. ACKed already unless ``defer_ack``."""
+        """The final response to our re-INVITE or UPDATE. 491 has been retried. ACKed already unless ``defer_ack``.
+
+        Also the answer (a 2xx with a body) to a refresh that the session timer sent by itself: the peer may have
+        moved.
+        """
 
     def on_request(self, session: Session, transaction: ServerTransaction, request: Request) -> None:
         """INFO, REFER, NOTIFY, MESSAGE in the dialog: answer by ``transaction.respond``."""

@@ -36,7 +36,7 @@ class _Ours:
     content_type: str
     defer_ack: bool
     silent: bool = False
-    """A session refresh, of which the owner need not know."""
+    """A session refresh, of which the owner only needs to know what the peer answers to our description."""
     raised: bool = False
     """Retried once after 422."""
     exchange: Exchange | None = None
@@ -110,8 +110,6 @@ class Renegotiation:
         session = self._session
         self._out = ours
         self._retry = None
-        if ours.body:
-            session.local_body = ours.body
         headers = [*ours.headers, *session.timer.request_headers(), *session.capabilities()[:2]]
 
         def answered(transaction: ClientTransaction, response: Response) -> None:
@@ -151,7 +149,8 @@ class Renegotiation:
             return
         if status < 300:
             self._accepted(ours, transaction, response, exchange)
-        if session.owner is not None and not ours.silent:
+        told = not ours.silent or (status < 300 and response.body)
+        if session.owner is not None and told:
             self._core.guard(session.owner.on_reinvite_result, session, response)
         if status in (408, 481):
             session.failed(Failure.GONE if status == 481 else Failure.TIMEOUT)
@@ -160,6 +159,8 @@ class Renegotiation:
         self, ours: _Ours, transaction: ClientTransaction, response: Response, exchange: Exchange | None
     ) -> None:
         session = self._session
+        if ours.body:
+            session.local_body = ours.body
         if session.dialog is not None:
             session.dialog.refresh_target(response)
         self.learn(response)
@@ -304,8 +305,8 @@ class Renegotiation:
         if self._held is not None:
             self._held[0].respond(487)
             self._held = None
-        else:
-            self.reject(487, None, ())
+        elif self.reject(487, None, ()) and self._session.on_withdrawn is not None:
+            self._core.guard(self._session.on_withdrawn)
 
 
 def send_ack(

@@ -61,7 +61,15 @@ class Session:
         """The confirmed dialog, or the (latest) early one."""
         self.authenticate: Authenticate | None = None
         self.local_body = b""
-        """The last body that we sent as an offer or answer; a session refresh repeats it."""
+        """The last offer or answer of ours that stands, that is, was not refused; a session refresh repeats it."""
+        self.on_trying: Callable[[], None] | None = None
+        """UAC: called once, at the first 1xx of any kind, 100 included; for owners who want to know that the peer
+        reacts.
+        """
+        self.on_withdrawn: Callable[[], None] | None = None
+        """Called when the peer cancels a re-INVITE that ``on_reinvite`` has told and nobody has answered yet; 487 has
+        been sent, and the session goes on as it was.
+        """
         self.timer = SessionTimer(core, self._refresh, self._expired)
         self.renegotiation = Renegotiation(self)
         self._bye_headers: HeaderList | None = None
@@ -128,6 +136,12 @@ class Session:
     def reject_reinvite(self, status: int, reason: str | None = None, headers: HeaderList = ()) -> bool:
         """Refuse the peer's re-INVITE or UPDATE; the session goes on as it was."""
         return self.renegotiation.reject(status, reason, headers)
+
+    def pin(self) -> None:
+        """Requests within the dialog go back the way the peer's come, whatever its Contact says (phones behind NAT)."""
+        if self.dialog is not None:
+            self.dialog.pinned = True
+            self.dialog.moved()
 
     def ack(self, body: bytes = b"", content_type: str = "") -> bool:
         """Send the deferred ACK of a 2xx to our INVITE or re-INVITE; ``body`` is the answer to the peer's offer."""
@@ -243,6 +257,7 @@ class Session:
     def dismiss(self) -> SessionHandler | None:
         """The owner, who is let go of: nothing more will be told, and a finished call is freed at once."""
         owner, self.owner = self.owner, None
+        self.on_trying = self.on_withdrawn = None
         return owner
 
     def leave(self) -> None:

@@ -140,6 +140,9 @@ class UacSession(Session):
         elif self.state is not SessionState.EARLY:
             return
         elif status < 200:
+            on_trying, self.on_trying = self.on_trying, None
+            if on_trying is not None:
+                self.core.guard(on_trying)
             if status > 100:
                 self._on_1xx(transaction, response)
         elif status == 422 and self._raise_interval(response):
