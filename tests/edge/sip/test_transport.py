@@ -8,8 +8,10 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import uvloop
 
+from earwitness.edge.sip import transport as module
 from earwitness.edge.sip.events import EndpointConfig, Target, Timers
 from earwitness.edge.sip.message import parse_message
 from earwitness.edge.sip.transport import Transport
@@ -186,6 +188,55 @@ def test_tcp_chunks_pipelining_keepalive_and_hopeless_streams() -> None:
             writer.write(options("TCP", 1, 5))
             await handler.until("request", 5)
             writer.close()
+
+    uvloop.run(scenario())
+
+
+async def connect(port: int, number: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has brought a message and had its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(options("TCP", 1, number))
+    await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    return reader, writer
+
+
+def test_one_host_cannot_take_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PER_HOST", 3)
+
+    async def scenario() -> None:
+        async with transports(1) as ((ours, _),):
+            made = [await connect(ours.port, number) for number in range(3)]
+            made[0][1].write(options("TCP", 1, 10))
+            await asyncio.wait_for(made[0][0].readuntil(b"\r\n\r\n"), 10)
+            made.append(await connect(ours.port, 11))
+            assert await asyncio.wait_for(made[1][0].read(), 10) == b""
+            assert len(ours._connections) == 3
+            assert ours._accepted == {"127.0.0.1": 3}
+            for _, writer in made:
+                writer.close()
+            while ours._accepted:
+                await asyncio.sleep(0)
+
+    uvloop.run(scenario())
+
+
+def test_known_hosts_keep_their_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_PER_HOST", 2)
+    monkeypatch.setattr(module, "MAX_CONNECTIONS", 4)
+
+    async def scenario() -> None:
+        async with transports(1) as ((ours, _),):
+            known = True
+            ours.is_known = lambda host: known
+            made = [await connect(ours.port, number) for number in range(4)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", ours.port)
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert len(ours._connections) == 4
+            known = False
+            made.append(await connect(ours.port, 9))
+            assert await asyncio.wait_for(made[0][0].read(), 10) == b""
+            for _, each in [*made, (reader, writer)]:
+                each.close()
 
     uvloop.run(scenario())
 

@@ -2,7 +2,8 @@
 
 Nothing that a peer sends or fails to take stops it: every send is guarded (an address that ``sendto`` refuses would
 otherwise close the listener), a connection that cannot be framed is closed alone, queues and the number of
-connections are bounded.
+connections are bounded: in all, and per address, so that no stranger takes those of others. Who comes beyond a bound
+takes the place of the connection that has been idle for longest; hosts that are known (``is_known``) keep theirs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import ipaddress
 import random
 import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
@@ -26,6 +28,8 @@ log = structlog.get_logger()
 
 RECEIVE_BUFFER = 4 * 1024 * 1024
 MAX_CONNECTIONS = 2000
+MAX_PER_HOST = 50
+"""Connections that one address may open, as long as it is not known."""
 MAX_QUEUE = 512 * 1024
 """Bytes that a slow TCP peer may leave unread before its connection is closed."""
 CONNECT_TIMEOUT_S = 5.0
@@ -57,6 +61,8 @@ class Transport:
             rng=rng or random.SystemRandom(),
             on_output=self._schedule_flush,
         )
+        self.is_known: Callable[[str], bool] = lambda host: False
+        """Whether this address is one of ours: of a trunk, or of a phone that has registered. Settable."""
         self.port = 0
         """The port that is really bound, UDP and TCP alike."""
         self.host = ""
@@ -64,6 +70,8 @@ class Transport:
         self._server: asyncio.Server | None = None
         self._connections: dict[int, _Connection] = {}
         self._by_remote: dict[Address, _Connection] = {}
+        self._accepted: Counter[str] = Counter()
+        """Connections by the address that opened them."""
         self._connecting: dict[Address, list[tuple[Flow, bytes]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = 0
@@ -141,9 +149,11 @@ class Transport:
 
     def on_connected(self, connection: _Connection, remote: Address, *, accepted: bool) -> None:
         """A TCP connection is open."""
-        if accepted and len(self._connections) >= MAX_CONNECTIONS:
+        if accepted and not self._make_room(remote[0]):
             connection.close()
             return
+        if accepted:
+            self._accepted[remote[0]] += 1
         self._numbers += 1
         connection.flow = Flow("tcp", self.local_address("tcp", remote), remote, self._numbers)
         self._connections[self._numbers] = connection
@@ -151,12 +161,37 @@ class Transport:
 
     def on_disconnected(self, connection: _Connection) -> None:
         """A TCP connection is gone: what waits for answers over it fails."""
-        self._connections.pop(connection.flow.connection, None)
+        if self._connections.pop(connection.flow.connection, None) is None:
+            return
+        if connection.accepted:
+            host = connection.flow.remote[0]
+            self._accepted[host] -= 1
+            if not self._accepted[host]:
+                del self._accepted[host]
         if self._by_remote.get(connection.flow.remote) is connection:
             del self._by_remote[connection.flow.remote]
         for flow in connection.used:
             self.endpoint.flow_failed(flow)
         self.flush()
+
+    def _make_room(self, host: str) -> bool:
+        """Whether another connection from this address may be kept, if need be in place of an idle one."""
+        known = self.is_known(host)
+        if not known and self._accepted[host] >= MAX_PER_HOST:
+            candidates = [item for item in self._connections.values() if item.flow.remote[0] == host]
+        elif len(self._connections) >= MAX_CONNECTIONS:
+            judged = {other: self.is_known(other) for other in self._accepted}
+            candidates = [item for item in self._connections.values() if not judged.get(item.flow.remote[0], True)]
+        else:
+            return True
+        candidates = [item for item in candidates if item.accepted]
+        if not candidates:
+            return False
+        idle = min(candidates, key=lambda item: item.last)
+        log.warning("sip.connection_displaced", remote=idle.flow.remote[0])
+        idle.close()
+        self.on_disconnected(idle)
+        return True
 
     # Sending.
 
@@ -301,12 +336,12 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, owner: Transport, *, accepted: bool) -> None:
         self._owner = owner
-        self._accepted = accepted
+        self.accepted = accepted
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
         self._registered = False
         self._idle: asyncio.TimerHandle | None = None
-        self._last = 0.0
+        self.last = 0.0
         self._useful = not accepted
         self.flow = Flow("tcp", ("", 0), ("", 0))
         self.used: set[Flow] = set()
@@ -317,14 +352,14 @@ class _Connection(asyncio.Protocol):
         self._transport = stream
         peer = stream.get_extra_info("peername") or ("", 0)
         stream.set_write_buffer_limits(high=MAX_QUEUE)
-        self._owner.on_connected(self, (peer[0], peer[1]), accepted=self._accepted)
+        self._owner.on_connected(self, (peer[0], peer[1]), accepted=self.accepted)
         self._registered = self.flow.connection != 0
-        self._last = self._owner.loop.time()
+        self.last = self._owner.loop.time()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         if self._useful:
-            self._last = self._owner.loop.time()
+            self.last = self._owner.loop.time()
         try:
             frames = self._framer.feed(data)
         except SipParseError as error:
@@ -373,7 +408,7 @@ class _Connection(asyncio.Protocol):
     def _watch(self) -> None:
         """Close the connection when nothing has arrived for the idle time."""
         loop = self._owner.loop
-        due = self._last + (IDLE_TIMEOUT_S if self._useful else SILENT_TIMEOUT_S)
+        due = self.last + (IDLE_TIMEOUT_S if self._useful else SILENT_TIMEOUT_S)
         if due <= loop.time():
             self.close()
         else:
