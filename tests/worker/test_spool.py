@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from earwitness.worker.schedule import LONGEST_WAIT_S, LOST_S, MOST_RUNS, Schedule
 from earwitness.worker.spool import TAIL, Look, SpoolWatcher, has_ended, remove_folder, remove_leftovers, spool_id
@@ -77,6 +78,30 @@ def test_removing_is_done_once_and_finished_after_a_crash(tmp_path: Path) -> Non
     remove_folder(_write(tmp_path, "c", ENDED))
     _write(tmp_path, ".d.done", ENDED)
     remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_removed_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _write(tmp_path, "c", ENDED)
+    (folder / "audio.rtpdump").write_text("plain")
+    real = os.unlink
+
+    def broken(path: Any, *more: Any, **named: Any) -> None:
+        if str(path).endswith(".rtpdump"):
+            raise OSError(5, "Input/output error", str(path))
+        real(path, *more, **named)
+
+    monkeypatch.setattr(os, "unlink", broken)
+    with capture_logs() as lines:
+        remove_folder(folder)
+    assert not folder.exists()
+    assert [path.name for path in (tmp_path / ".c.done").iterdir()] == ["audio.rtpdump"]
+    assert [(line["log_level"], line["path"]) for line in lines] == [("error", str(tmp_path / ".c.done/audio.rtpdump"))]
+    with capture_logs() as lines:
+        assert remove_leftovers(tmp_path) == 1
+    assert lines[0]["log_level"] == "error"
+    monkeypatch.undo()
+    assert remove_leftovers(tmp_path) == 0
     assert list(tmp_path.iterdir()) == []
 
 

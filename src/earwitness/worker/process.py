@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 FINALISE = "finalise"
 COLLECT_S = 60.0
-"""How often finished runs are removed from the engine's tables, and lost ones looked for."""
+"""How often finished runs are removed from the engine's tables, lost ones looked for, and leftovers swept."""
 ALARM_AFTER = 3
 """Failures in a row from which on a conversation is worth somebody's attention."""
 
@@ -90,6 +90,7 @@ class Worker:
         if now_s - self._collected_s >= COLLECT_S:
             self._collected_s = now_s
             self._schedule.keep(look.ended)
+            remove_leftovers(self.arguments.spool)
             self._collect(now_s)
 
     def _take_up(self, now_s: float) -> None:

@@ -12,7 +12,12 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass, field
+from errno import ENOTEMPTY
 from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
 
 TAIL = 4096
 """Bytes of a log that are read to find its last line; the last event is far shorter."""
@@ -114,12 +119,26 @@ def remove_folder(folder: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        shutil.rmtree(doomed, ignore_errors=True)
+        _remove(doomed)
         folder.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+    _remove(doomed)
 
 
-def remove_leftovers(spool: Path) -> None:
-    """Removes what ``remove_folder`` had renamed when the process died."""
-    for path in spool.glob(".*.done"):
-        shutil.rmtree(path, ignore_errors=True)
+def remove_leftovers(spool: Path) -> int:
+    """Removes what ``remove_folder`` had renamed but could not remove, or not before the process died.
+
+    Gives the number of folders that still cannot be removed.
+    """
+    return sum(not _remove(path) for path in spool.glob(".*.done"))
+
+
+def _remove(folder: Path) -> bool:
+    """Removes as much of a folder as can be; whether that is all of it. What stays is plain audio, hence an error."""
+
+    def told(_function: object, path: str, failure: tuple[type[BaseException], BaseException, object]) -> None:
+        error = failure[1]
+        if not isinstance(error, FileNotFoundError) and not (isinstance(error, OSError) and error.errno == ENOTEMPTY):
+            log.error("a file of a finished call cannot be removed; tried again later", path=path, error=str(error))
+
+    shutil.rmtree(folder, onerror=told)
+    return not folder.exists()
