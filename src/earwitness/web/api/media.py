@@ -67,15 +67,18 @@ class _Heard:
         self._lock = threading.Lock()
 
     def is_new(self, address: str, signature: str, now: float) -> bool:
-        """Whether this is worth a row; it is noted as if there was one."""
-        key = (address, signature)
+        """Whether this is worth a row. Once the row is safe, ``add`` it."""
         with self._lock:
-            last = self._last.pop(key, None)
-            fresh = last is None or now - last >= AUDIT_AGAIN_S
-            self._last[key] = now if fresh or last is None else last
+            last = self._last.get((address, signature))
+        return last is None or now - last >= AUDIT_AGAIN_S
+
+    def add(self, address: str, signature: str, now: float) -> None:
+        """Notes that there is a row."""
+        with self._lock:
+            self._last.pop((address, signature), None)
+            self._last[address, signature] = now
             while len(self._last) > 10_000:
                 self._last.popitem(last=False)
-        return fresh
 
 
 _heard = _Heard()
@@ -165,10 +168,11 @@ def _serve(request: Request, parts: Services, recording_id: str, file: str, *, b
     except VaultError as error:
         log.error("web.recording_unreadable", recording_id=recording_id, error=str(error))
         raise ApiError(500, "The recording cannot be read; it may have been damaged.") from error
-    signature = request.query_params.get("signature", "")
-    if body and _heard.is_new(address, signature, parts.clock.monotonic()):
+    signature, now = request.query_params.get("signature", ""), parts.clock.monotonic()
+    if body and _heard.is_new(address, signature, now):
         detail = {"file": file, "range": asked}
         note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, detail=detail)
+        _heard.add(address, signature, now)
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(span.end - span.start),
