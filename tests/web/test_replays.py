@@ -7,9 +7,16 @@ import asyncio
 import pytest
 from starlette.responses import Response
 
-from earwitness.web.kernel.replays import REPLAYED, Replays, fingerprint
+from earwitness.domain.access import Access, Subject
+from earwitness.store import access as access_store
+from earwitness.store import oauth
+from earwitness.web.kernel.replays import REPLAYED, WINDOW_S, Replays, fingerprint
 
 SITES = "/api/v2/telephony/providers/edges/sites"
+
+
+async def anybody() -> Access:
+    return Access(Subject("user", "me"))
 
 
 def test_s20_a_repeated_post_makes_one(sqlite_site):
@@ -46,13 +53,13 @@ def test_a_repetition_waits_for_the_first():
             return Response(b"done")
 
         same = fingerprint("/a", "", b"{}")
-        first = asyncio.create_task(replays.run("me", same, 0.0, handle))
-        second = asyncio.create_task(replays.run("me", same, 1.0, handle))
+        first = asyncio.create_task(replays.run("me", same, 0.0, handle, anybody))
+        second = asyncio.create_task(replays.run("me", same, 1.0, handle, anybody))
         await asyncio.sleep(0)
         gate.set()
         assert [(await task).body for task in (first, second)] == [b"done", b"done"]
         assert len(calls) == 1
-        await replays.run("me", same, 10.5, handle)
+        await replays.run("me", same, 10.5, handle, anybody)
         assert len(calls) == 2
 
     asyncio.run(story())
@@ -69,7 +76,46 @@ def test_a_repetition_of_a_crash_tries_again():
             return Response(b"fine")
 
         with pytest.raises(RuntimeError):
-            await replays.run("me", b"x", 0.0, broken)
-        assert (await replays.run("me", b"x", 1.0, fine)).body == b"fine"
+            await replays.run("me", b"x", 0.0, broken, anybody)
+        assert (await replays.run("me", b"x", 1.0, fine, anybody)).body == b"fine"
+
+    asyncio.run(story())
+
+
+def test_who_repeats_is_asked_for_anew(sqlite_site):
+    http, world = sqlite_site.http(), sqlite_site.world
+    clients = "/api/v2/oauth/clients"
+    body = {"name": "Wallboard", "authorizedGrantType": "CLIENT-CREDENTIALS"}
+    assert "secret" in http.post(clients, json=body).json()
+    with world.database.transaction() as session:
+        oauth.end_tokens_of(session, world.users["admin"])
+    reply = http.post(clients, json=body)
+    assert (reply.status_code, reply.headers.get(REPLAYED)) == (401, None)
+
+
+def test_who_lost_rights_gets_the_operation_and_no_memory(sqlite_site):
+    http, world = sqlite_site.http(), sqlite_site.world
+    clients = "/api/v2/oauth/clients"
+    body = {"name": "Wallboard", "authorizedGrantType": "CLIENT-CREDENTIALS"}
+    assert http.post(clients, json=body).status_code == 200
+    with world.database.transaction() as session:
+        access_store.revoke(session, world.users["admin"])
+    reply = http.post(clients, json=body)
+    assert (reply.status_code, reply.json()["code"]) == (403, "missing.permissions")
+
+
+def test_replies_are_forgotten_in_time():
+    async def story() -> None:
+        replays, timers = Replays(), []
+        asyncio.get_running_loop().call_later = lambda s, call, *args: timers.append((s, call, args))
+
+        async def handle() -> Response:
+            return Response(b"secret")
+
+        await replays.run("me", b"x", 0.0, handle, anybody)
+        ((seconds, call, args),) = timers
+        assert seconds == WINDOW_S
+        call(*args)
+        assert not replays._latest
 
     asyncio.run(story())

@@ -58,7 +58,7 @@ def authenticate(request: Request, parts: Parts, _declared: Annotated[object, Se
         if found is None:
             raise _unauthorised("Invalid login credentials.", "bad.credentials")
         subject = Subject(found.subject_type, found.subject_id)
-        return Caller(
+        caller = Caller(
             subject,
             access_store.access_of(session, subject),
             found.sha256,
@@ -67,6 +67,8 @@ def authenticate(request: Request, parts: Parts, _declared: Annotated[object, Se
             found.expires_at,
             remote_address(request),
         )
+    request.state.caller = caller
+    return caller
 
 
 Signed = Annotated[Caller, Depends(authenticate)]

@@ -12,15 +12,17 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import anyio.to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from earwitness.domain.access import Access
 from earwitness.store import audit
 from earwitness.web.kernel import strict_json
-from earwitness.web.kernel.callers import Caller, Signed
+from earwitness.web.kernel.callers import Caller, Signed, authenticate
 from earwitness.web.kernel.documents import Document
 from earwitness.web.kernel.errors import ApiError, missing_permissions
 from earwitness.web.kernel.replays import Replays, fingerprint
@@ -114,8 +116,8 @@ class StrictRequest(Request):
 class StrictRoute(APIRoute):
     """A route that refuses bodies which are no JSON (415), reads JSON strictly, and does repeated POSTs once."""
 
-    reads = False
-    """The operation changes nothing, whatever its method."""
+    each_time = False
+    """The operation is never answered from memory: it only looks, or it has no caller whom a repetition tells."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
@@ -132,7 +134,7 @@ class StrictRoute(APIRoute):
                     raise ApiError(415, f"Bodies are {FORM_TYPE if form else 'application/json'} here, not {kind}.")
             own = StrictRequest(request.scope, request.receive)
             try:
-                return await (handler(own) if self.reads else _once(own, handler))
+                return await (handler(own) if self.each_time else _once(own, handler))
             except ApiErrorPassing as error:
                 raise ApiError(error.status_code, error.detail) from error
 
@@ -150,7 +152,16 @@ async def _once(request: Request, handler: Callable[[Request], Coroutine[Any, An
         memory.forget(key)
         return await handler(request)
     same = fingerprint(request.url.path, request.url.query, await request.body())
-    return await memory.run(key, same, time.monotonic(), lambda: handler(request))
+
+    async def access() -> Access:
+        known = getattr(request.state, "caller", None)  # of the operation, if that is what ran in this request
+        if known is None:
+            parts = request.app.state.services
+            known = await anyio.to_thread.run_sync(authenticate, request, parts, None)
+        assert isinstance(known, Caller)
+        return known.access
+
+    return await memory.run(key, same, time.monotonic(), lambda: handler(request), access)
 
 
 class Family(APIRouter):
@@ -219,7 +230,7 @@ class Family(APIRouter):
             )
             made = self.routes[-1]
             assert isinstance(made, StrictRoute)
-            made.reads = reads or method in ("GET", "HEAD")
+            made.each_time = reads or method in ("GET", "HEAD") or not needs.signed_in
             return function
 
         return declare
