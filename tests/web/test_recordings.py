@@ -63,16 +63,16 @@ def test_g7_g8_g9_media_by_the_sdk_and_a_player(site, recorded):
     assert api.get_conversation_recording(conversation_id, recording_id, format_id="NONE").media_uris is None
     both = api.get_conversation_recording(conversation_id, recording_id, format_id="WEBM", media_formats=["WAV", "MP3"])
     assert ".wav?" in both.media_uris["0"].media_uri
-    vault = Vault.at(sqlite_site.arguments.vault_url, sqlite_site.arguments.keys_dir)
-    with sqlite_site.world.database.reading() as session:
+    vault = Vault.at(site.arguments.vault_url, site.arguments.keys_dir)
+    with site.world.database.reading() as session:
         for row in session.query(RecordingObject).filter_by(recording_id=recording_id, role="derived"):
             vault_id, item = split_object_key(row.object_key)
             assert vault.open(vault_id).item(item).etag == row.sha256
 
 
-def test_g9_ranges(sqlite_site, recorded):
-    conversation_id, recording_id = recorded.store_call(sqlite_site)
-    http = sqlite_site.http()
+def test_g9_ranges(site, recorded):
+    conversation_id, recording_id = recorded.store_call(site)
+    http = site.http()
     path = f"/api/v2/conversations/{conversation_id}/recordings/{recording_id}"
     uri = http.get(path, params={"formatId": "WAV"}).json()["mediaUris"]["S"]["mediaUri"]
     whole = fetch(uri)
