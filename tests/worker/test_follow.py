@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from earwitness.archive.render import Rendering, plan_folder, render_tape
+from earwitness.archive.vault import Vault, create_keys
 from earwitness.worker.follow import BEGIN_US, MARGIN_US, TapeFollower
 from earwitness.worker.growing import GrowingLog, GrowingTape
+from earwitness.worker.rendering import ConversationRenderer
 
 SECOND = 1_000_000
 
@@ -200,6 +202,37 @@ def test_a_short_call_is_not_followed(make_call: Any, tmp_path: Path) -> None:
     call = _long_call(make_call, (BEGIN_US + MARGIN_US) // SECOND - 1)
     out, rendering, why = _follow(call, tmp_path, SECOND)
     assert (out, rendering, why) == (b"", None, "not followed yet")
+
+
+@pytest.mark.parametrize("how", ["vanished", "refused"])
+def test_c1_what_a_refusal_destroys_is_not_kept_by_a_follower(make_call: Any, tmp_path: Path, how: str) -> None:
+    create_keys(tmp_path / "keys")
+    call = make_call()
+    call.begin()
+    call.open()
+    call.talk(0, 20)
+    renderer = ConversationRenderer(call.folder, Vault.at(tmp_path / "vault", tmp_path / "keys"))
+    renderer.poll(call.start_us + 20 * SECOND)
+    (followed,) = call.folder.glob("*.followed")
+    assert followed.exists()
+    if how == "vanished":
+        (call.folder / f"{call.tape_id}.0.1.rtpdump").unlink()
+    else:
+        call.event(20 * SECOND, "consent.refused", leg_id=f"{call.id}-a", flow_id="f")
+    for now in (24, 28):
+        renderer.poll(call.start_us + now * SECOND)
+        assert list(call.folder.glob("*.followed")) == []
+
+
+def test_a_tape_of_which_nothing_was_heard_yet_has_not_vanished(make_call: Any, tmp_path: Path) -> None:
+    create_keys(tmp_path / "keys")
+    call = make_call()
+    call.begin()
+    call.open()
+    renderer = ConversationRenderer(call.folder, Vault.at(tmp_path / "vault", tmp_path / "keys"))
+    renderer.poll(call.start_us + 5 * SECOND)
+    assert len(list(call.folder.glob("*.followed"))) == 1
+    renderer.drop()
 
 
 def test_a_growing_tape_gives_each_packet_once(make_call: Any, tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ class TapeFollower:
         self._done_us = 0
         """What happened before is rendered, or about to be, and must not change any more."""
 
+    @property
+    def vanished(self) -> bool:
+        """Whether a file that was read from is there no more."""
+        return any(tape.vanished for tape in self._tapes.values())
+
     def poll(self, plan: TapePlan, now_us: int) -> None:
         """Renders what has become final by ``now_us``, UTC microseconds."""
         if plan.audio_format in FOLLOWED_FORMATS:

@@ -30,6 +30,11 @@ class GrowingTape:
         self._position = 0
         self._waiting = Packets.empty()
 
+    @property
+    def vanished(self) -> bool:
+        """Whether there was a file and there is none any more: what was captured has been destroyed."""
+        return self._position > 0 and not self.path.exists()
+
     def read(self) -> None:
         """Reads whole records that are new; a file that is not there yet has none.
 

@@ -44,12 +44,18 @@ class ConversationRenderer:
         self._vault = vault
         self._log = GrowingLog(folder / "events.jsonl")
         self._plans: list[TapePlan] = []
+        self._refused = False
+        """The caller said no to being recorded."""
         self._followed: dict[str, _Followed] = {}
+        self._destroyed: set[str] = set()
+        """Tapes that are followed no more, because their packets were destroyed during the call."""
 
     def poll(self, now_us: int) -> None:
         """Renders what has become final of a call that is up; ``now_us`` UTC microseconds."""
-        for plan in self._latest_plans():
-            if plan.audio_format not in FOLLOWED_FORMATS:
+        plans = self._latest_plans()
+        self._drop_destroyed()
+        for plan in plans:
+            if plan.audio_format not in FOLLOWED_FORMATS or plan.tape_id in self._destroyed or self._refused:
                 continue
             if plan.tape_id not in self._followed:
                 path = self._folder / f"{plan.tape_id}.{os.getpid()}.followed"
@@ -74,16 +80,27 @@ class ConversationRenderer:
 
     def drop(self) -> None:
         """Gives up what was followed."""
-        for followed in self._followed.values():
-            followed.file.close()
-            followed.path.unlink(missing_ok=True)
-        self._followed.clear()
+        for tape_id in list(self._followed):
+            self._drop(tape_id)
+
+    def _drop(self, tape_id: str) -> None:
+        followed = self._followed.pop(tape_id)
+        followed.file.close()
+        followed.path.unlink(missing_ok=True)
+
+    def _drop_destroyed(self) -> None:
+        """What a caller refused to have recorded must not live on here, decoded (C1)."""
+        for tape_id, followed in list(self._followed.items()):
+            if self._refused or followed.follower.vanished:
+                self._destroyed.add(tape_id)
+                self._drop(tape_id)
 
     def _is_rendered(self, tape_id: str) -> bool:
         return rendered.read(self._folder, tape_id) is not None
 
     def _latest_plans(self) -> list[TapePlan]:
         if self._log.read() or not self._plans:
+            self._refused = any(event.type == "consent.refused" for event in self._log.events)
             self._plans = plan_tapes(self._log.events, self._folder)
         return self._plans
 
