@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from earwitness.cli.demo.scenes import ALICE_NUMBER, BOB_NUMBER, QUIET_NUMBER
+from earwitness.cli.demo.scenes import ALICE_NUMBER, BOB_NUMBER
 from earwitness.cli.demo.server import DemoError, Server
 
 EDGES = "/telephony/providers/edges"
@@ -22,10 +22,12 @@ def furnish(server: Server, carrier_port: int, quiet_port: int) -> dict[str, dic
     accounts: dict[str, dict[str, Any]] = {}
     users: dict[str, str] = {}
     for name, extension in EXTENSIONS.items():
-        user = server.post("/users", {"name": name, "email": f"{name.lower()}@demo.example"})
+        user = server.post(
+            "/users", {"name": name, "email": f"{name.lower()}@demo.example", "addresses": _addresses(name)}
+        )
         users[name] = user["id"]
         accounts[name] = _phone(server, name, extension, user["id"])
-    for number, name in ((ALICE_NUMBER, "Alice"), (BOB_NUMBER, "Bob"), (QUIET_NUMBER, "Bob")):
+    for number, name in ((ALICE_NUMBER, "Alice"), (BOB_NUMBER, "Bob")):
         body = {"name": f"{name} {number}", "dnis": [number], "target": {"type": "user", "id": users[name]}}
         server.post("/earwitness/callroutes", body)
     return accounts
@@ -57,3 +59,9 @@ def _phone(server: Server, name: str, extension: str, user_id: str) -> dict[str,
     server.put(f"/users/{user_id}/station/associatedstation/{station}")
     account: dict[str, Any] = server.post(f"/earwitness/stations/{station}/credentials", {})
     return account
+
+
+def _addresses(name: str) -> list[dict[str, str]]:
+    """The number that people see when this user calls out."""
+    own = {"Alice": ALICE_NUMBER, "Bob": BOB_NUMBER}[name]
+    return [{"address": own, "mediaType": "PHONE"}]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -59,8 +60,8 @@ class Party:
     def __init__(self, name: str, engine: OurEngine) -> None:
         self.name = name
         self.rings_s = 0.8
-        self.next_wav = b""
-        """What it says on the next call that it answers."""
+        self.voices: dict[str, bytes] = {}
+        """What it says when it is called, by the caller's number."""
         self.calls: dict[str, Call] = {}
         self._engine = engine
         self._incoming: asyncio.Queue[Call] = asyncio.Queue()
@@ -161,7 +162,7 @@ class Party:
         media = self._engine.open_leg(leg_id, group=leg_id, host=HOST)
         local = offer_answer.LocalDescription(secrets.randbelow(2**31), HOST, media.rtp_port, media.rtcp_port)
         session.owner = self
-        call = self._keep(Call(session, leg_id, local, self.next_wav))
+        call = self._keep(Call(session, leg_id, local, self.voices.get(_caller(request), b"")))
         task = asyncio.get_running_loop().create_task(self._answer(call, session, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -255,6 +256,12 @@ class Party:
             call.failure = failure
             self._engine.close_leg(call.leg_id)
             call.over.set()
+
+
+def _caller(request: Request) -> str:
+    """The user part of From."""
+    match = re.search(r"sips?:([^@>;]+)@", request.get("from") or "")
+    return match[1] if match else ""
 
 
 def _authenticator(username: str, password: str) -> Authenticate:

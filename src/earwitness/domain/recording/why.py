@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from earwitness.domain.conversation.timeline import Tape, Timeline
+from earwitness.domain.conversation.timeline import Tape, Timeline, Word
 
 NO_ANSWER = {"row": "leg", "why": "the call was not answered, so there was nothing to record"}
 INTERNAL = {"row": "external", "why": "a call between internal users is not recorded unless one of them records it"}
@@ -54,5 +54,10 @@ def _tape_spans(tape: Tape, timeline: Timeline, end: int) -> list[Span]:
     return [
         Span(tape.tape_id, tape.kind, word.at, until, word.captured, tuple(word.reasons))
         for word, until in zip(tape.words, ends, strict=True)
-        if until > word.at or len(tape.words) == 1
+        if (until > word.at and not _only_over(word)) or len(tape.words) == 1
     ]
+
+
+def _only_over(word: Word) -> bool:
+    """Whether the word says no more than that the leg ended."""
+    return not word.captured and all(reason.get("row") == "leg" for reason in word.reasons)
