@@ -94,7 +94,14 @@ def give(session: Session, caller: Caller, subject: tuple[str, str], role: Role,
 
 
 def take(session: Session, caller: Caller, subject: tuple[str, str], role_id: str, division_id: str, now: int) -> None:
-    """Takes a role in a division away; taking away what is not there is no error."""
+    """Takes a role in a division away; taking away what is not there is no error.
+
+    :raises ApiError: 403, it is somebody else's and the caller could not have given it.
+    """
+    if subject[1] != caller.subject.id:
+        for grant, role in access_store.grants(session, subject[1]):
+            if (role.id, grant.division_id) == (role_id, division_id):
+                roles.check_may_give(caller, role.permissions, role.permission_policies, division_id)
     if access_store.revoke(session, subject[1], role_id, division_id):
         note(session, caller, now, "revoke", subject, {"roleId": role_id, "divisionId": division_id})
 

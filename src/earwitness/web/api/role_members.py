@@ -8,7 +8,7 @@ from fastapi import Query
 
 from earwitness.store import access as access_store
 from earwitness.web.api import divisions, grants, roles
-from earwitness.web.api.roles import EVERY_DIVISION, UserAuthorization
+from earwitness.web.api.roles import UserAuthorization
 from earwitness.web.kernel.callers import Signed
 from earwitness.web.kernel.documents import Document, RequestBody
 from earwitness.web.kernel.operations import SIGNED_IN, Family, all_of, any_of
@@ -101,11 +101,10 @@ def remove_users(caller: Signed, parts: Parts, roleId: str, body: list[str]) -> 
     with parts.database.transaction() as session:
         roles.find_role(session, roleId)
         for user_id in body:
-            subject = grants.find_subject(session, user_id)
-            if access_store.revoke(session, user_id, roleId):
-                grants.note(
-                    session, caller, now, "revoke", subject[:2], {"roleId": roleId, "divisionId": EVERY_DIVISION}
-                )
+            subject = grants.find_subject(session, user_id)[:2]
+            for grant, role in access_store.grants(session, user_id):
+                if role.id == roleId:
+                    grants.take(session, caller, subject, roleId, grant.division_id, now)
         grants.keep_an_administrator(session)
     return body
 
