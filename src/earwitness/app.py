@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earwitness import logs
+from earwitness.process import forbid_dumps
 from earwitness.settings import Settings, load, variables
 from earwitness.supervisor import Child, Supervisor
 
@@ -146,6 +147,7 @@ def run_process(name: str, settings: Settings) -> None:
 
     :raises AppError: not initialised.
     """
+    forbid_dumps()
     _require_initialised(settings)
     _prepare(settings)
     logs.configure(settings.log_level, settings.log_format, process=name)

@@ -70,6 +70,14 @@ def test_a_call_that_is_forgotten_leaves_no_file(pool: RenderPool, make_call: An
     eventually(lambda: not list(call.folder.glob("*.followed")))
 
 
+def test_a_render_process_leaves_no_core_file(pool: RenderPool, simple_call: Any) -> None:
+    call = simple_call()
+    assert pool.render(call.id, [call.tape_id]).result(120) == [call.tape_id]
+    (pid,) = pool.pids()
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    assert "Max core file size 0 0 bytes" in " ".join(limits.split())
+
+
 def test_long_work_goes_to_the_second_lane(pool: RenderPool, simple_call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(pool.pids()) == 1
     small = simple_call()

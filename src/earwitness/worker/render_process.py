@@ -26,6 +26,7 @@ import structlog
 
 from earwitness import logs
 from earwitness.archive.vault import Vault
+from earwitness.process import forbid_dumps
 from earwitness.worker.rendering import ConversationRenderer
 
 log = structlog.get_logger()
@@ -135,6 +136,7 @@ class RenderProcess:
 
 def main() -> None:
     """Reads the settings, then runs."""
+    forbid_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides when this process ends
     answers = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the answers
