@@ -207,13 +207,69 @@ def test_info_is_answered_as_the_other_side_answers(office: Any) -> None:
     assert got[0].status == 415
 
 
+def _digits(office: Any) -> list[str | None]:
+    return [event.data.get("digit") for event in office.story() if event.type == "dtmf"]
+
+
+def _press(office: Any, digit: str, at: int | None = None) -> int:
+    at = office.engine.clock.now_us() if at is None else at
+    office.switchboard.on_media_event(media.Digit(_leg(office, CARRIER), digit, 100, at))
+    return at
+
+
 def test_digits_of_the_engine_are_told_but_not_while_a_tape_is_paused(office: Any) -> None:
     _, phone = _up(office)
-    leg = _leg(office, CARRIER)
-    office.switchboard.on_media_event(media.Digit(leg, "1", 100, 0))
+    _press(office, "1")
     phone.reinvite("sendonly")
-    office.switchboard.on_media_event(media.Digit(leg, "2", 100, 0))
-    assert [event.data.get("digit") for event in office.story() if event.type == "dtmf"] == ["1", None]
+    pressed = _press(office, "2")
+    phone.reinvite("sendrecv")
+    _press(office, "3", pressed)
+    _press(office, "4")
+    assert _digits(office) == ["1", None, None, "4"]
+
+
+@pytest.mark.parametrize("change", [{"consent_required": True}, {"enabled": False}])
+def test_digits_of_a_call_that_is_not_recorded_are_not_kept(make_office: Any, office: Any, change: Any) -> None:
+    trunks = tuple(replace(item, recording=replace(item.recording, **change)) for item in office.snapshot.trunks)
+    office = make_office(snapshot={"trunks": trunks})
+    _, phone = _up(office)
+    _press(office, "7")
+    phone.session.request_in_dialog("INFO", (), b"Signal=5\r\nDuration=160", "application/dtmf-relay")
+    office.run(0.2)
+    assert _digits(office) == [None, None]
+
+
+def test_a_withdrawn_hold_is_not_carried_out(office: Any) -> None:
+    carrier, phone = _up(office)
+    held: list[Any] = []
+    carrier.auto_reinvite = lambda *args: held.append(args)
+    phone.session.reinvite(phone.sdp("sendonly"))
+    office.run(0.2)
+    phone.session.renegotiation._out.exchange.cancel([])
+    office.run(0.2)
+    assert phone.statuses[-1] == 487
+    carrier.auto_reinvite = carrier._accept_reinvite
+    carrier._accept_reinvite(*held[0])
+    office.run(0.5)
+    assert office.tapes() == ["open_tape"]
+    assert office.timeline().recording_state == "active"
+    assert carrier.offer.direction.value == "sendrecv"
+    assert not any(leg.holding for leg in office.conversation.legs.values())
+    phone.reinvite("sendonly")
+    assert office.tapes() == ["open_tape", "close_tape"]
+    phone.hang_up()
+    office.settled()
+
+
+def test_a_peer_that_has_moved_when_it_answers_a_refresh_is_followed(office: Any) -> None:
+    carrier, phone = _up(office)
+    carrier.auto_reinvite = lambda session, request: session.accept_reinvite(carrier.sdp(port=4444))
+    leg = office.conversation._caller
+    leg.session.renegotiation._peer_updates = False
+    leg.session.renegotiation.refresh()
+    office.run(0.3)
+    assert office.engine.remotes[leg.id].rtp == (CARRIER, 4444)
+    assert phone.told.count("reinvite") == 0
 
 
 @pytest.mark.parametrize("method", ["REFER", "MESSAGE", "NOTIFY"])

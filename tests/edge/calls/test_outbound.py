@@ -38,6 +38,16 @@ def test_a_user_without_a_number_of_his_own_shows_the_trunks(office: Any) -> Non
     assert office.carrier_2.requests[0].from_.uri.username == "+49309999"
 
 
+def test_a_trunk_that_is_trying_is_given_time(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    office.run(12)
+    assert office.carrier.told == ["invite"]
+    assert office.carrier_2.told == []
+    office.carrier.answer()
+    assert phone.statuses == [200]
+
+
 @pytest.mark.parametrize("status", [503, 500, 408])
 def test_the_next_trunk_is_tried_when_one_cannot(office: Any, status: int) -> None:
     phone = office.phone("anna", 1)

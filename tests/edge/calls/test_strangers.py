@@ -44,6 +44,41 @@ def test_guessing_is_slowed_down_and_does_not_keep_the_phone_out(office: Any) ->
     assert phone.register() == 200
 
 
+def test_a_phone_with_a_wrong_password_locks_out_no_other_behind_its_nat(office: Any) -> None:
+    good = office.peer("203.0.113.9", "anna", "anna-pw")
+    assert good.register() == 200
+    bad = office.peer("203.0.113.9", "bert", "old password")
+    assert [bad.register() for _ in range(14)][-1] == 503
+    office.nodes["203.0.113.9"] = good.endpoint
+    assert good.register() == 200
+
+
+def test_credentials_made_for_a_stranger_do_not_pay_for_his_call(office: Any) -> None:
+    phone = office.peer("203.0.113.9", "anna", "anna-pw")
+
+    def signed_for_the_stranger(challenges: Any, method: str, uri: str, body: bytes) -> str | None:
+        return phone_answer(challenges, method, "sip:stranger@203.0.113.9", body)
+
+    phone_answer = phone.authenticate
+    phone.authenticate = signed_for_the_stranger
+    phone.dial("+1900555")
+    assert phone.statuses == [403]
+    phone.authenticate = phone_answer
+    phone.dial("+49401234")
+    assert office.carrier.told == ["invite"]
+
+
+def test_a_station_is_reached_the_way_its_calls_come(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    dialog = office.conversation._caller.session.dialog
+    assert dialog.pinned
+    dialog.target = "sip:anna@8.8.8.8:5060"
+    office.carrier.answer()
+    office.carrier.hang_up()
+    assert phone.told[-1] == "bye"
+
+
 def test_nobody_registers_somebody_elses_name(office: Any) -> None:
     phone = office.peer("192.0.2.11", "anna", "anna-pw")
     got: list[Any] = []

@@ -11,12 +11,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from earwitness.domain.configuration import Station, Trunk
 from earwitness.edge.calls.directory import Directory
 from earwitness.edge.sip import digest
 from earwitness.edge.sip.digest import DigestServer, Verdict
 from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.throttle import GuessThrottle
+
+log = structlog.get_logger()
 
 _MD5_ONLY = re.compile(r"baresip v[0-2]\.", re.IGNORECASE)
 """User agents that refuse a request altogether when they are offered SHA-256 beside MD5."""
@@ -85,17 +89,27 @@ class Authenticator:
         def find(name: str, algorithm: str) -> str | None:
             return _ha1(directory, self._server.realm, name, algorithm)
 
-        answer = self._server.verify(request.get_all("authorization"), request.method, find, now)
+        answer = self._server.verify(
+            request.get_all("authorization"),
+            request.method,
+            find,
+            now,
+            source=source,
+            request_uri=request.uri if request.method == "INVITE" else None,
+        )
         if answer.verdict in (Verdict.MISSING, Verdict.STALE):
             only = ("MD5",) if _MD5_ONLY.match(request.get("user-agent") or "") else _OFFERED
             values = self._server.challenges(
-                now, self._rng.randbytes(8), stale=answer.verdict is Verdict.STALE, algorithms=only
+                now, self._rng.randbytes(8), source=source, stale=answer.verdict is Verdict.STALE, algorithms=only
             )
             return Identity(Ruling.CHALLENGE, headers=tuple(("WWW-Authenticate", value) for value in values))
         station = directory.station_named(answer.username)
         trunk = directory.trunks.by_digest_user(answer.username) if station is None else None
         if answer.verdict is Verdict.WRONG or (station is None and trunk is None):
             self._throttle.failed(source, username, now)
+            return Identity(Ruling.WRONG)
+        if answer.verdict is Verdict.MISUSED:
+            log.warning("credentials were made for another request", user=username, uri=answer.uri, source=source)
             return Identity(Ruling.WRONG)
         self._throttle.succeeded(source, username)
         return Identity(Ruling.KNOWN, station, trunk)

@@ -143,8 +143,7 @@ class Conversation:
             session.reject(503, None, [("Retry-After", "5")])
             return False
         self._caller = leg
-        leg.session = session
-        session.owner = leg
+        leg.attach(session)
         self.ani, self.caller_name, self._user = ani, (user.name if user is not None else name), user
         self.max_forwards = _forwards(session.request)
         self.story.tell(
@@ -257,7 +256,6 @@ class Conversation:
         dialler, caller = self._dialler, self._caller
         if self.state is not State.SETUP or dialler is None or caller is None:
             return
-        dialler.heard_from(leg)
         if not isinstance(caller.session, UasSession) or response.status not in (180, 182, 183):
             return
         if response.body and dialler.only is leg and self._offer is not None and self._early_media(leg, response):
@@ -315,6 +313,10 @@ class Conversation:
         elif leg.session is not None:
             leg.session.reject_reinvite(491)
 
+    def leg_withdraws(self, leg: Leg) -> None:
+        if self._negotiation is not None and self.state is State.UP:
+            self._negotiation.withdraw(leg)
+
     def leg_offer_answered(self, leg: Leg, response: Response) -> None:
         if self._negotiation is not None and self.state is State.UP:
             self._negotiation.answer(leg, response)
@@ -370,8 +372,8 @@ class Conversation:
             leg.silent = False
 
     def digit(self, leg: Leg, digit: str, at: int | None = None) -> None:
-        """A digit was pressed. Which one is not told while a tape is paused."""
-        self.media_fact("dtmf", at, leg_id=leg.id, digit=None if self.recorder.paused else digit)
+        """A digit was pressed. Which one is told only if it may be heard on a recording as well."""
+        self.media_fact("dtmf", at, leg_id=leg.id, digit=digit if self.recorder.heard_at(at) else None)
 
     def media_fact(self, event_type: str, at: int | None, **data: Any) -> None:
         """Something that happened in the media and that nobody acts on."""

@@ -76,8 +76,8 @@ class Dialler:
         if self._groups:
             self._failover = later(self._conversation.services.failover_s, self._next_trunk)
 
-    def heard_from(self, leg: Leg) -> None:
-        """A 1xx came: this one reacts."""
+    def heard_from(self) -> None:
+        """A 1xx of any kind came: this one reacts. What follows may take its time (mobile phones, other countries)."""
         if self._failover is not None:
             self._failover.cancel()
             self._failover = None
@@ -127,7 +127,9 @@ class Dialler:
         ptime, maxptime = (stream.ptime, stream.maxptime) if stream is not None else (None, None)
         body = leg.local.offer(formats, direction, ptime=ptime, maxptime=maxptime)
         self._active[leg.id] = leg
-        leg.session = conversation.services.sip.invite(target, body, owner=leg, authenticate=authenticate)
+        session = conversation.services.sip.invite(target, body, owner=leg, authenticate=authenticate)
+        leg.attach(session)
+        session.on_trying = self.heard_from
         conversation.offered(leg, address, self._user)
 
     def _target(self, attempt: Attempt) -> tuple[Target, str, Authenticate | None] | None:

@@ -33,6 +33,7 @@ class LegOwner(Protocol):
     def leg_acknowledged(self, leg: Leg, request: Request) -> None: ...
     def leg_cancelled(self, leg: Leg) -> None: ...
     def leg_offers(self, leg: Leg, request: Request) -> None: ...
+    def leg_withdraws(self, leg: Leg) -> None: ...
     def leg_offer_answered(self, leg: Leg, response: Response) -> None: ...
     def leg_requests(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None: ...
     def leg_hung_up(self, leg: Leg) -> None: ...
@@ -98,6 +99,12 @@ class Leg:
         self.told: dict[str, Any] | None = None
         """Data of the last ``leg.media`` event."""
 
+    def attach(self, session: Session) -> None:
+        """This is the leg's session; its events come here."""
+        self.session = session
+        session.owner = self
+        session.on_withdrawn = self.on_withdrawn
+
     def learn(self, formats: Sequence[Format]) -> None:
         """These payload types mean these codecs on this leg from now on."""
         seen = {item.payload_type for item in self.known}
@@ -153,6 +160,10 @@ class Leg:
     def on_reinvite(self, session: Session, request: Request) -> None:
         if not self._tell(lambda owner: owner.leg_offers(self, request)):
             session.reject_reinvite(481)
+
+    def on_withdrawn(self) -> None:
+        """The party has cancelled the re-INVITE that waits for an answer."""
+        self._tell(lambda owner: owner.leg_withdraws(self))
 
     def on_reinvite_result(self, session: Session, response: Response) -> None:
         self._tell(lambda owner: owner.leg_offer_answered(self, response))

@@ -19,11 +19,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.sip import offer_answer, sdp
 from earwitness.edge.sip.message import Request, Response
 from earwitness.edge.sip.offer_answer import NotAcceptable
 from earwitness.edge.sip.sdp import AudioStream, Direction, Format, SessionDescription
+
+log = structlog.get_logger()
 
 
 class BadOffer(ValueError):  # noqa: N818 - the counterpart of NotAcceptable
@@ -95,6 +99,8 @@ class _Pending:
     direction: Direction
     description: SessionDescription | None
     """What to answer to; None: nothing, the leg's part is settled."""
+    withdrawn: bool = False
+    """The leg has cancelled it: if the other leg agrees, it is asked to go back."""
 
 
 class Negotiation:
@@ -133,10 +139,16 @@ class Negotiation:
 
     def answer(self, leg: Leg, response: Response) -> None:
         """The final response to our re-INVITE of this leg."""
-        pending, self._pending = self._pending, None
+        pending = self._pending
         if pending is None or pending.leg is leg:
+            self._refreshed(leg, response)
             return
+        self._pending = None
         asker = pending.leg
+        if pending.withdrawn:
+            if response.status < 300 and asker.stream is not None and not self._pass_on(asker, asker.stream, None):
+                log.warning("a withdrawn offer stands on the other side", leg=leg.id)
+            return
         if response.status >= 300:
             if pending.description is not None and asker.session is not None:
                 status = response.status if response.status in (415, 488, 491, 606) else 488
@@ -172,6 +184,26 @@ class Negotiation:
         if stream.effective_direction is not before:
             self._pass_on(leg, stream, None)
         return True
+
+    def withdraw(self, leg: Leg) -> None:
+        """The leg has cancelled its re-INVITE."""
+        if self._pending is not None and self._pending.leg is leg and self._pending.description is not None:
+            self._pending.description = None
+            self._pending.withdrawn = True
+
+    def _refreshed(self, leg: Leg, response: Response) -> None:
+        """The answer to a session refresh, that is, to the description that stands. The leg's party may have moved."""
+        if response.status >= 300 or not response.body or leg.stream is None or self._late is not None:
+            return
+        before = leg.stream.effective_direction
+        try:
+            stream = read_answer(response.body, tuple(leg.known))
+        except NotAcceptable:
+            return
+        take_answer(leg, stream, leg.direction)
+        self._changed(leg)
+        if stream.effective_direction is not before and self._pending is None:
+            self._pass_on(leg, stream, None)
 
     def _offer_ours(self, leg: Leg) -> None:
         other = self._other(leg)

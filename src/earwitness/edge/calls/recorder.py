@@ -35,6 +35,8 @@ class _Tape:
     leg_id: str
     openings: int = 0
     open: bool = False
+    opened_at: int = 0
+    """UTC us, of the last opening."""
     closing: bool = False
     """Closed by us; the engine has not said yet that its files are complete."""
 
@@ -56,10 +58,13 @@ class Recorder:
         self._tapes: dict[tuple[str, str], _Tape] = {}
         self._doomed: set[str] = set()
 
-    @property
-    def paused(self) -> bool:
-        """A tape that was open before is closed at this moment."""
-        return any(tape.openings and not tape.open for tape in self._tapes.values())
+    def heard_at(self, at: int | None) -> bool:
+        """Whether what was said at that time (UTC us; None: now) is recorded: some tape was open then, and none was
+        closed or withheld. A digit may be told late, and the tape be open again by then.
+        """
+        if not self._tapes or not all(tape.open for tape in self._tapes.values()):
+            return False
+        return at is None or at >= max(tape.opened_at for tape in self._tapes.values())
 
     @property
     def settled(self) -> bool:
@@ -109,7 +114,7 @@ class Recorder:
         settings = self._settings.get((leg.trunk_id if leg is not None else None) or "", TrunkRecording())
         opening = tape.openings
         tape.openings += 1
-        tape.open, tape.closing = True, False
+        tape.open, tape.closing, tape.opened_at = True, False, at
         self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
         values = {
             "tape_id": tape.tape_id,

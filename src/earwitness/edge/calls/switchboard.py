@@ -186,6 +186,8 @@ class Switchboard:
             log.error("call refused: it cannot be recorded", trunk=trunk.name)
             session.reject(503, None, [("Retry-After", "60")])
             return
+        if station is not None:
+            session.pin()
         self._begin(session, request, directory, self._services, trunk, station)
 
     # From the media engine.

@@ -10,8 +10,7 @@ another's name.
 
 The digest's ``uri`` names the number that the credentials were made for. Who calls a phone from outside may challenge
 its next re-INVITE with our nonce and use the answer for an INVITE of his own; so for INVITE the user part must be that
-of the Request-URI. Proxies rewrite hosts, not numbers: the host is left to the caller, who knows our names
-(``Answer.uri``).
+of the Request-URI. Proxies rewrite hosts, not numbers, so the host is not compared.
 """
 
 from __future__ import annotations
