@@ -70,6 +70,19 @@ def test_configuration_comes_goes_away_and_comes_back(tmp_path: Path) -> None:
     _running(tmp_path, load, again)
 
 
+def test_a_second_edge_touches_nothing_of_the_first(tmp_path: Path) -> None:
+    async def check(edge: Edge) -> None:
+        recovered: list[Path] = []
+        socket_before = (tmp_path / "run" / "media.sock").stat().st_ino
+        with pytest.raises(OSError, match="another edge is running"):
+            await run(_arguments(tmp_path), lambda: None, recovered.append)
+        assert recovered == []
+        assert (tmp_path / "run" / "media.sock").stat().st_ino == socket_before
+
+    _running(tmp_path, lambda: None, check)
+    _running(tmp_path, lambda: None, lambda edge: asyncio.sleep(0))
+
+
 def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:
     async def check(edge: Edge) -> None:
         told = json.loads((tmp_path / "run" / "edge.json").read_text())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import gc
 import os
 import random
@@ -107,6 +108,7 @@ async def run(
     :raises OSError: an address or folder cannot be used.
     """
     edge = Edge(arguments, load_snapshot)
+    edge.claim()
     if recover is not None:
         await asyncio.to_thread(recover, edge.spool)
     stopping = asyncio.Event()
@@ -141,14 +143,44 @@ class Edge:
         self._quiet_s = 0
         self._routes = Routes(arguments.sip_host)
         self._tasks: list[asyncio.Task[None]] = []
+        self._claim = -1
         self._reloading = asyncio.Lock()
         self.transport: Transport
         self.engine: OurEngine
         self.switchboard: Switchboard
         self.control: ControlServer
 
+    def claim(self) -> None:
+        """Makes the data folder this edge's own for as long as it lives: a second one would end the first one's calls
+        on disk and take its media engine's address.
+
+        :raises OSError: another edge has it.
+        """
+        if self._claim >= 0:
+            return
+        fd = os.open(self._run / "edge.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise OSError(f"another edge is running on {self.arguments.data}") from None
+        self._claim = fd
+
+    def _yield(self) -> None:
+        if self._claim >= 0:
+            os.close(self._claim)
+            self._claim = -1
+
     async def start(self) -> None:
         """Listens, and says so in ``run/edge.json``."""
+        self.claim()
+        try:
+            await self._start()
+        except BaseException:
+            self._yield()
+            raise
+
+    async def _start(self) -> None:
         arguments = self.arguments
         raise_file_limit()
         loop = asyncio.get_running_loop()
@@ -237,6 +269,7 @@ class Edge:
         await self.transport.stop()
         await self._save_registrations()
         await asyncio.to_thread(self._sync.stop)
+        self._yield()
         log.info("edge has stopped", calls_left=len(self.switchboard.conversations))
 
     async def reload(self) -> int:
