@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from earwitness.domain.configuration import Snapshot, Trunk
-from earwitness.edge import machine
+from earwitness.edge import machine, process
 from earwitness.edge.process import Edge, EdgeArguments, run
+from earwitness.edge.sip.registrar import Contact, Source
 
 
 def _arguments(tmp_path: Path, **values: Any) -> EdgeArguments:
@@ -81,6 +83,29 @@ def test_a_second_edge_touches_nothing_of_the_first(tmp_path: Path) -> None:
 
     _running(tmp_path, lambda: None, check)
     _running(tmp_path, lambda: None, lambda edge: asyncio.sleep(0))
+
+
+def test_a_clock_that_is_set_loses_no_phone_and_raises_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(edge: Edge) -> None:
+        source = Source("udp", "192.0.2.5", 5060)
+        edge.switchboard.registrar.register(
+            "s", [Contact("sip:a")], star=False, expires=600, call_id="c", cseq=1, source=source, now=edge._now()
+        )
+        assert edge.switchboard.knows("192.0.2.5")
+        real = time.time
+        monkeypatch.setattr(process.time, "time", lambda: real() + 86400)
+        assert edge.switchboard.registrar.expire(edge._now()) == []
+        edge._check_clock()
+        assert 86399 < edge._figures()["clockErrorSeconds"] < 86401
+        assert edge._clock_told > 86399
+        await edge._save_registrations()
+        kept = json.loads((tmp_path / "edge" / "registrations.json").read_text())
+        assert abs(kept["bindings"][0]["expires_at"] - time.time() - 600) < 5
+        monkeypatch.undo()
+
+    _running(tmp_path, lambda: None, check, registration_min_s=30)
 
 
 def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ log = structlog.get_logger()
 
 EMPTY = Snapshot(version=0, organization_id="")
 SHUTDOWN_S = 5.0
+CLOCK_ALARM_S = 1.0
 QUIET_S = 40
 """Seconds of fewer calls before memory is given back; by then their SIP transactions (64*T1) are gone as well."""
 
@@ -144,6 +145,8 @@ class Edge:
         self._routes = Routes(arguments.sip_host)
         self._tasks: list[asyncio.Task[None]] = []
         self._claim = -1
+        self._clock = WallClock.start()
+        self._clock_told = 0.0
         self._reloading = asyncio.Lock()
         self.transport: Transport
         self.engine: OurEngine
@@ -190,7 +193,7 @@ class Edge:
             max_expires=arguments.registration_max_s,
             default_expires=arguments.registration_max_s,
         )
-        registrar.load_document(self._state.load_registrations(), time.time())
+        registrar.load_document(self._state.load_registrations(), self._now())
         self.switchboard = Switchboard(
             Directory(snapshot),
             registrar,
@@ -204,7 +207,7 @@ class Edge:
             rng=self._rng,
             new_id=new_id,
             clock=loop.time,
-            unix_time=time.time,
+            unix_time=self._now,
             call_later=loop.call_later,
             media_hosts=self._media_hosts,
             touched=self._sync.touched,
@@ -213,7 +216,7 @@ class Edge:
         self.engine = OurEngine(
             self._run / "media.sock",
             self.switchboard.on_media_event,
-            clock=WallClock.start(),
+            clock=self._clock,
             ports=(arguments.rtp_port_min, arguments.rtp_port_max),
             processes=arguments.media_processes,
             tick_ms=arguments.media_tick_ms,
@@ -240,12 +243,13 @@ class Edge:
         )
         advertise = self._advertise if arguments.sip_advertised else None
         self.transport = Transport(config, self.switchboard, advertise=advertise, rng=self._rng)
+        self.transport.is_known = self.switchboard.knows
         self.switchboard.connect(self.transport.endpoint, self.engine)
         if not known:
             await self._reload_quietly()
         await self.transport.start(arguments.sip_host, arguments.sip_port)
         token = control_token(self._run / "control.token")
-        app = make_app(self.switchboard, token, figures=self._figures, reload=self.reload, unix_time=time.time)
+        app = make_app(self.switchboard, token, figures=self._figures, reload=self.reload, unix_time=self._now)
         try:
             self.control = ControlServer(app, arguments.control_host, arguments.control_port)
         except OSError:
@@ -327,11 +331,12 @@ class Edge:
         """Once a second: bindings that have expired, bindings to save, room on the disk."""
         while True:
             await asyncio.sleep(1.0)
-            if self.switchboard.registrar.expire(time.time()):
+            if self.switchboard.registrar.expire(self._now()):
                 self._registrations_dirty = True
             if self._registrations_dirty:
                 await self._save_registrations()
             self._check_room()
+            self._check_clock()
             self._return_memory()
 
     def _return_memory(self) -> None:
@@ -356,12 +361,27 @@ class Edge:
             log.error("the spool's disk is full: new calls cannot be recorded", folder=str(self.spool))
         self.switchboard.spool_full = full
 
+    def _now(self) -> float:
+        """Unix seconds by the clock of the calls, which never steps."""
+        return self._clock.now_us() / 1_000_000
+
+    def _clock_error(self) -> float:
+        """What the machine's clock has been moved by since we began, seconds."""
+        return time.time() - self._now()
+
+    def _check_clock(self) -> None:
+        """Times of events and recordings come from a clock that was set when we began: tell when that was wrong."""
+        error = self._clock_error()
+        if abs(error - self._clock_told) > CLOCK_ALARM_S:
+            self._clock_told = error
+            log.error("the machine's clock has been moved: times of calls are off until the edge is restarted", s=error)
+
     def _mark_registrations(self) -> None:
         self._registrations_dirty = True
 
     async def _save_registrations(self) -> None:
         self._registrations_dirty = False
-        document = self.switchboard.registrar.to_document(time.time())
+        document = self.switchboard.registrar.to_document(self._now(), self._clock_error())
         try:
             await asyncio.to_thread(self._state.save_registrations, document)
         except OSError as error:
@@ -394,6 +414,7 @@ class Edge:
         return {
             "tables": self.transport.endpoint.sizes,
             "sip": dict(self.transport.endpoint.counters),
+            "clockErrorSeconds": round(self._clock_error(), 3),
             "mediaProcesses": len(self.engine.pids),
             "mediaPids": self.engine.pids,
             "legs": self.engine.leg_count,

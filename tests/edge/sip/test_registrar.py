@@ -141,6 +141,27 @@ def test_address_index_follows_the_table(steps: list[tuple[str, int, Source, boo
     assert registrar._by_address == {}
 
 
+def test_the_file_keeps_wall_time_whatever_ours_is() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"), now=1000.0)
+    document = registrar.to_document(1100.0, shift=3600.0)
+    assert document["bindings"][0]["expires_at"] == 5200.0
+    other = Registrar()
+    assert other.load_document(document, 700.0, shift=4000.0) == 1
+    assert other.bindings("s1", 700.0)[0].expires_at == 1200.0
+
+
+def test_hosts_of_phones_are_known_as_long_as_they_are_registered() -> None:
+    registrar = Registrar()
+    _register(registrar, Contact("sip:a"), Contact("sip:b"))
+    _register(registrar, Contact("sip:a"), cseq=2)
+    assert registrar.knows("192.0.2.5")
+    assert not registrar.knows("192.0.2.6")
+    registrar.remove_station("s1")
+    assert not registrar.knows("192.0.2.5")
+    assert registrar._hosts == {}
+
+
 def test_guessing_gets_slower() -> None:
     throttle = GuessThrottle(free=3, longest=8.0)
     for _ in range(3):

@@ -77,7 +77,7 @@ class Switchboard:
         touched: Callable[[], None] = lambda: None,
         registrations_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """:param clock: seconds, never stepping. :param unix_time: seconds, for registrations.
+        """:param clock: seconds, never stepping. :param unix_time: seconds, never stepping either; for registrations.
         :param touched: told when something was written to the spool.
         """
         self.directory = directory
@@ -139,6 +139,10 @@ class Switchboard:
                 self.registrar.remove_station(binding.station_id)
         for problem in directory.trunks.problems:
             log.warning("configuration problem", problem=problem)
+
+    def knows(self, host: str) -> bool:
+        """A trunk's peer or a registered phone is at this address."""
+        return self.registrar.knows(host) or self.directory.trunks.knows(host)
 
     def drain(self, cause: str = "shutdown") -> None:
         """Takes no more calls and hangs up those in progress."""

@@ -1,4 +1,7 @@
-"""Where the phones are: the bindings of each station (RFC 3261 §10.3). Pure; times are Unix seconds.
+"""Where the phones are: the bindings of each station (RFC 3261 §10.3). Pure.
+
+Times are seconds of a clock that never steps, or all phones would be gone for an hour when somebody sets the clock of
+the machine; only what is kept on disk is in Unix seconds (``shift``).
 
 A binding keeps the flow that its REGISTER came over, and calls go back over that flow: it is what works through NAT,
 for TCP, and for contacts that no resolver knows. Bindings go to and from plain JSON, so a restarted edge still reaches
@@ -8,6 +11,7 @@ the phones.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +87,7 @@ class Registrar:
         self._max_contacts = max_contacts
         self._table: dict[str, dict[str, Binding]] = {}
         self._by_address: dict[tuple[str, int], dict[tuple[str, str], None]] = {}
+        self._hosts: Counter[str] = Counter()
 
     def register(
         self,
@@ -161,6 +166,10 @@ class Registrar:
                 return station_id
         return None
 
+    def knows(self, host: str) -> bool:
+        """Some phone has registered from there."""
+        return self._hosts[host] > 0
+
     def expire(self, now: float) -> list[Binding]:
         """Drops what has expired and returns it."""
         return self._drop(lambda item: item.expires_at <= now)
@@ -173,18 +182,21 @@ class Registrar:
         """Drops the bindings of a station that was disabled or deleted, and returns them."""
         return self._drop(lambda item: item.station_id == station_id)
 
-    def to_document(self, now: float) -> dict[str, Any]:
-        """Plain JSON values. Connections do not outlive the process and are left out with their bindings."""
-        kept = [item for item in self.all_bindings(now) if item.source.connection is None]
+    def to_document(self, now: float, shift: float = 0.0) -> dict[str, Any]:
+        """Plain JSON values. Connections do not outlive the process and are left out with their bindings.
+
+        :param shift: what to add to our times to get Unix seconds.
+        """
+        kept = [_shifted(item, shift) for item in self.all_bindings(now) if item.source.connection is None]
         return {"bindings": [dataclasses.asdict(item) for item in kept]}
 
-    def load_document(self, document: Mapping[str, Any], now: float) -> int:
+    def load_document(self, document: Mapping[str, Any], now: float, shift: float = 0.0) -> int:
         """Takes in what ``to_document`` gave, leaving out what cannot be read or has expired; returns how many."""
         count = 0
         entries = document.get("bindings")
         for entry in entries if isinstance(entries, list) else []:
             try:
-                binding = Binding(**{**entry, "source": Source(**entry["source"])})
+                binding = _shifted(Binding(**{**entry, "source": Source(**entry["source"])}), -shift)
                 alive = now < binding.expires_at <= now + self._max
             except (TypeError, KeyError):
                 continue
@@ -206,6 +218,9 @@ class Registrar:
     def _replace(self, station_id: str, table: dict[str, Binding]) -> None:
         for binding in self._table.pop(station_id, {}).values():
             address = (binding.source.host, binding.source.port)
+            self._hosts[address[0]] -= 1
+            if self._hosts[address[0]] <= 0:
+                del self._hosts[address[0]]
             entries = self._by_address.get(address, {})
             entries.pop((station_id, binding.uri), None)
             if not entries:
@@ -214,7 +229,14 @@ class Registrar:
             self._table[station_id] = table
         for binding in table.values():
             address = (binding.source.host, binding.source.port)
+            self._hosts[address[0]] += 1
             self._by_address.setdefault(address, {})[(station_id, binding.uri)] = None
+
+
+def _shifted(binding: Binding, seconds: float) -> Binding:
+    return dataclasses.replace(
+        binding, expires_at=binding.expires_at + seconds, registered_at=binding.registered_at + seconds
+    )
 
 
 def _out_of_order(binding: Binding, call_id: str, cseq: int) -> bool:

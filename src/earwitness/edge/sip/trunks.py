@@ -51,18 +51,20 @@ class TrunkTable:
 
     def identify(self, host: str, port: int) -> Trunk | None:
         """The trunk whose peer is at this address, or None: a stranger."""
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
+        address = _address(host)
+        if address is None:
             return None
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         for entry in self._entries:
             if entry.port is not None and entry.port != port:
                 continue
             if address in entry.network and not any(address in item for item in self._denied[entry.trunk.id]):
                 return entry.trunk
         return None
+
+    def knows(self, host: str) -> bool:
+        """Some trunk's peer is at this address, whatever its port."""
+        address = _address(host)
+        return address is not None and any(address in entry.network for entry in self._entries)
 
     def by_digest_user(self, username: str) -> Trunk | None:
         """The trunk whose peer authenticates under this name, or None."""
@@ -104,6 +106,16 @@ class TrunkTable:
             if not quiet:
                 self.problems.append(f"trunk {trunk.name}: {error}")
             return None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
 
 
 def split_address(text: str, default_port: int | None) -> tuple[str, int | None]:
