@@ -15,7 +15,6 @@ import signal
 import socket
 import time
 from collections import deque
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,18 @@ import structlog
 from earwitness.media.engine import wire
 from earwitness.media.engine.clock import KernelTime, WallClock
 from earwitness.media.rtp.arena import Arena, Layout, forbid_dumps
-from earwitness.media.rtp.legs import TAPS, Address, Leg, Legs
+from earwitness.media.rtp.legs import Leg, Legs, numeric
 from earwitness.media.rtp.play import Player
 from earwitness.media.rtp.relay import RELATCH_WINDOW_US, Relay
 from earwitness.media.rtp.sweeps import open_sweep
-from earwitness.media.tape.writer import Opening, Tapes
+from earwitness.media.tape.opening import Opening
+from earwitness.media.tape.writer import Tapes
 
 log = structlog.get_logger()
 
 WATCH_US = 100_000
 REPORT_DROPS_US = 500_000
+BEAT_US = 1_000_000
 IDLE_MS = 500
 RECONNECT_S = 0.1
 NICE = -10
@@ -84,19 +85,12 @@ def _greeting(connection: socket.socket, stopping: list[int]) -> tuple[list[Any]
     poll.register(connection, select.POLLIN)
     while not stopping:
         if poll.poll(IDLE_MS):
-            return wire.receive(connection)
+            try:
+                return wire.receive(connection)
+            except wire.DescriptorsLostError:
+                log.error("no file descriptor left for the media engine's memory")
+                return None
     return None
-
-
-def _numeric(address: Address | None) -> Address | None:
-    """An address as the kernel writes it; None when nothing can be sent there (hold, a name, no port)."""
-    if address is None or not 0 < address[1] <= 65535:
-        return None
-    try:
-        host = ip_address(address[0])
-    except ValueError:
-        return None
-    return None if host.is_unspecified else (str(host), address[1])
 
 
 class Service:
@@ -106,7 +100,6 @@ class Service:
         self._connection = connection
         self._stopping = stopping
         self._clock = WallClock(hello.anchor_us)
-        self._kernel_time = KernelTime(self._clock)
         self._tick_us = hello.tick_us
         self._silence_us = hello.silence_us
         self._outbox: deque[list[Any]] = deque()
@@ -115,7 +108,7 @@ class Service:
         self._legs = Legs(arena)
         self._sweep = open_sweep(arena, hello.sweep)
         self._tapes = Tapes(arena, self._clock.now_us, self._report)
-        self._relay = Relay(arena, self._sweep, self._tapes, self._legs, self._report)
+        self._relay = Relay(arena, self._sweep, self._tapes, self._legs, KernelTime(self._clock), self._report)
         self._player = Player(self._relay, self._legs, self._tapes, self._report)
         self._ending_tapes: list[tuple[int, int]] = []
         self._closing_legs: list[Leg] = []
@@ -124,6 +117,7 @@ class Service:
         self._told = False
         self._next_watch = 0
         self._next_drops = 0
+        self._next_beat = 0
         self._drops_told: dict[int, dict[str, int]] = {}
         self._tapes.start()
         self._report("ready", os.getpid())
@@ -155,14 +149,18 @@ class Service:
     def tick(self) -> None:
         """One tick."""
         now = self._clock.now_us()
-        # What was to end before this tick reads the sockets ends with it: nothing that belongs to it can come any more.
+        # What was to end before this tick reads the sockets ends with it, when they were read to that point: nothing
+        # that belongs to it can come any more.
         tapes = [each for each in self._ending_tapes if each[1] < now]
         legs = [each for each in self._closing_legs if each.closing_at is not None and each.closing_at < now]
-        self._relay.tick(now, self._kernel_time.offset_us(), self._commands)
+        self._relay.tick(self._commands)
         if self._player.active:
             self._player.tick(self._clock.now_us())
         if tapes or legs:
             self._finish(tapes, legs)
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_US
+            self._report("beat")
         if now >= self._next_watch:
             self._next_watch = now + WATCH_US
             self._relay.watch(now, self._silence_us)
@@ -216,15 +214,43 @@ class Service:
                 received = wire.receive(self._connection)
             except BlockingIOError:
                 return
+            except wire.DescriptorsLostError as lost:
+                name, *arguments = lost.message
+                log.error("out of file descriptors", command=name)
+                self._failed(name, arguments, "out of file descriptors")
+                continue
             if received is None:
                 self._gone = True
                 return
             (name, *arguments), fds = received
             try:
                 getattr(self, "_do_" + name.replace(" ", "_"))(*arguments, *([fds] if fds else []))
-            except Exception:
+            except Exception as error:
                 # A command that fails must not end the calls of everybody else.
                 log.exception("media command failed", command=name)
+                self._failed(name, arguments, str(error) or type(error).__name__)
+
+    def _failed(self, name: str, arguments: list[Any], error: str) -> None:
+        """Tells the edge whom a command that could not be carried out concerns."""
+        now = self._clock.now_us()
+        if name == "leg":
+            self._report("leg_failed", arguments[1], error, now)
+            return
+        if name == "tape":
+            leg = self._legs.by_slot.get(arguments[4])
+            if leg is not None:
+                self._report("tape_failed", arguments[2], arguments[3], leg.leg_id, error, now)
+            return
+        if name == "untape":
+            opening = self._tapes.openings.get(arguments[0])
+            if opening is not None:
+                self._report("tape_failed", opening.tape_id, opening.opening, opening.leg_id, error, now)
+            return
+        leg = self._legs.by_slot.get(arguments[0]) if arguments else None
+        if leg is not None and name == "play":
+            self._report("play_ended", leg.leg_id, arguments[1], now, error)
+        elif leg is not None:
+            self._report("leg_failed", leg.leg_id, error, now)
 
     def _do_leg(
         self, slot: int, leg_id: str, host: str, port: int, remote: list[Any] | None, generation: int, fds: list[int]
@@ -243,16 +269,17 @@ class Service:
     def _negotiated(self, leg: Leg, data: list[Any], at: int, *, keep: bool) -> None:
         remote = wire.remote_from_wire(data)
         legs, slot = self._legs, leg.slot
-        rtp = _numeric(remote.rtp)
+        rtp = numeric(remote.rtp)
         if not keep and rtp != leg.remote and rtp is not None:
             leg.latched = leg.latched_rtcp = None
             legs.source[slot] = 0
+        if rtp != leg.remote or remote.sources != leg.sources:
+            leg.relatch_until = at + RELATCH_WINDOW_US
         leg.remote = rtp
-        rtcp = _numeric(remote.rtcp)
+        rtcp = numeric(remote.rtcp)
         leg.mux = rtcp is not None and rtcp == rtp
         leg.remote_rtcp = rtcp or ((rtp[0], rtp[1] + 1) if rtp and rtp[1] < 65535 else None)
         leg.sources = remote.sources
-        leg.relatch_until = at + RELATCH_WINDOW_US
         leg.codecs = {
             pt: (codec.name.lower(), codec.rate, codec.channels) for pt, codec in remote.payload_types.items()
         }
@@ -280,8 +307,7 @@ class Service:
                 self._sweep.attach(2 * slot + kind, fd)
 
     def _do_take_over(self) -> None:
-        now = self._clock.now_us()
-        count = self._relay.take_over(now, self._kernel_time.offset_us())
+        count = self._relay.take_over()
         self._begun = True
         if self._legs.by_slot:
             log.info("took over from a media process that died", legs=len(self._legs.by_slot), packets=count)
@@ -303,12 +329,7 @@ class Service:
         if leg is None:
             return
         new = Opening(slot, tape_id, opening, leg.leg_id, leg_slot, Path(directory), leg.host, leg.port, at)
-        for tap in range(TAPS):
-            if self._legs.taps[tap, leg_slot] < 0:
-                self._legs.taps[tap, leg_slot] = slot
-                self._legs.taps_used = max(self._legs.taps_used, tap + 1)
-                break
-        else:
+        if not self._legs.tap(leg_slot, slot):
             self._report("tape_failed", tape_id, opening, leg.leg_id, "too many tapes on one leg", at)
         self._tapes.open(new, generation)
 
@@ -345,14 +366,19 @@ class Service:
 
     def _finish(self, tapes: list[tuple[int, int]], legs: list[Leg]) -> None:
         for slot, at in tapes:
-            self._ending_tapes.remove((slot, at))
             opening = self._tapes.openings.get(slot)
-            if opening is not None and not opening.closing:
-                taps = self._legs.taps[:, opening.leg]
-                taps[taps == slot] = -1
+            leg = self._legs.by_slot.get(opening.leg) if opening is not None else None
+            if leg is not None and not self._relay.all_read(leg, at):
+                continue
+            self._ending_tapes.remove((slot, at))
+            if opening is not None and not opening.closing and self._tapes.until_us[2 * slot] <= at:
+                self._legs.untap(opening.leg, slot)
                 self._tapes.finish(slot)
         for leg in legs:
+            if not self._relay.all_read(leg, leg.closing_at or 0):
+                continue
             self._closing_legs.remove(leg)
+            self._relay.tell_changes(leg)
             self._player.forget(leg, self._clock.now_us())
             if leg.attached:
                 for kind in (0, 1):

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from earwitness.media.rtp.arena import PAYLOAD, TAPE_BUFFER, Arena, Layout, create
 from earwitness.media.tape import reader
-from earwitness.media.tape.writer import Opening, Tapes
+from earwitness.media.tape.opening import Opening
+from earwitness.media.tape.writer import Tapes
 
 LAYOUT = Layout(16)
 generations = itertools.count(100)

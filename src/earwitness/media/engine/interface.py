@@ -106,6 +106,8 @@ class SourceChanged(MediaEvent):
     at: int
     cause: str
     """``ssrc``, ``payload_type`` or ``address``."""
+    count: int = 1
+    """How many changes this one, the latest, stands for: of very many only one a second is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ class Gap(MediaEvent):
     from_us: int
     to_us: int
     cause: str
-    """``overflow`` (socket buffer full), ``disk`` (tape could not be written)."""
+    """``overflow`` (socket buffer full), ``disk`` (tape could not be written), ``error`` (a mistake of ours)."""
     packets: int = 0
     """How many, when known."""
 
@@ -189,11 +191,22 @@ class TapeClosed(MediaEvent):
 @dataclass(frozen=True, slots=True)
 class TapeFailed(MediaEvent):
     """A tape cannot be written (disk full, no permission). Relaying goes on; writing is tried again, and a ``Gap``
-    tells what is missing.
+    tells what is missing. Also when the disk says afterwards that it has lost what was written.
     """
 
     tape_id: str
     opening: int
+    leg_id: str
+    error: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegFailed(MediaEvent):
+    """A command about a leg could not be carried out (out of file descriptors): count on no media of it, in either
+    direction, and on no tape. The leg is to be closed all the same.
+    """
+
     leg_id: str
     error: str
     at: int

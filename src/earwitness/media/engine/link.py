@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from earwitness.media.engine import wire
+
+BACKLOG = 10_000
+"""Commands that may wait for a process that does not read."""
 
 
 class Link:
@@ -22,7 +26,9 @@ class Link:
         self._backlog: deque[tuple[bytes, tuple[int, ...]]] = deque()
 
     def send(self, message: list[Any], fds: tuple[int, ...] = ()) -> bool:
-        """Sends a command, or keeps it until there is room; False when the other side is gone."""
+        """Sends a command, or keeps it until there is room; False when the other side is gone, or when it has left
+        too many unread (``full``).
+        """
         data = wire.encode(message)
         if not self._backlog:
             try:
@@ -32,9 +38,16 @@ class Link:
                 self._loop.add_writer(self.connection.fileno(), self._send_backlog)
             except OSError:
                 return False
+        if self.full:
+            return False
         # The descriptors may be closed by the time that this is sent: keep copies.
         self._backlog.append((data, tuple(os.dup(fd) for fd in fds)))
         return True
+
+    @property
+    def full(self) -> bool:
+        """Whether no more commands can wait."""
+        return len(self._backlog) >= BACKLOG
 
     def close(self) -> None:
         """Closes the connection; what is in the backlog is forgotten."""
@@ -70,3 +83,9 @@ def hung_up(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
+
+
+def peer_pid(connection: socket.socket) -> int:
+    """Who is at the other end (unix(7), SO_PEERCRED)."""
+    pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return pid

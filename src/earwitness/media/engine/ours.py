@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import io
 import os
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ import structlog
 
 from earwitness.media.engine import wire
 from earwitness.media.engine.clock import WallClock
+from earwitness.media.engine.crew import Crew
 from earwitness.media.engine.interface import (
     Activity,
     Digit,
@@ -36,6 +36,7 @@ from earwitness.media.engine.interface import (
     EventHandler,
     FirstPacket,
     Gap,
+    LegFailed,
     LocalMedia,
     MediaEvent,
     NoPortsError,
@@ -47,7 +48,6 @@ from earwitness.media.engine.interface import (
     TapeFailed,
     TapeOpened,
 )
-from earwitness.media.engine.link import Link, hung_up
 from earwitness.media.engine.seats import Leg, Play, Seat, Tape
 from earwitness.media.rtp import arena
 from earwitness.media.rtp.ports import PortRange, PortsExhausted, keep_stamping
@@ -64,6 +64,7 @@ EVENTS: dict[str, type[MediaEvent]] = {
     "play_ended": PlayEnded,
     "tape_opened": TapeOpened,
     "tape_failed": TapeFailed,
+    "leg_failed": LegFailed,
 }
 
 
@@ -76,6 +77,7 @@ class OurEngine:
     :param legs: most legs of one process
     :param tick_ms: how often packets are moved; adds at most that much latency
     :param silence_s: without packets for so long, a leg is reported silent
+    :param hang_s: a media process that has said nothing for so long is killed and replaced (it speaks once a second)
     """
 
     def __init__(
@@ -92,8 +94,8 @@ class OurEngine:
         quarantine_s: float = 5.0,
         receive_buffer: int = 1 << 20,
         sweep: str = "auto",
+        hang_s: float = 3.0,
     ) -> None:
-        self._path = socket_path
         self._on_event = on_event
         self._clock = clock or WallClock.start()
         self._ports = PortRange(*ports, quarantine_s=quarantine_s, receive_buffer=receive_buffer)
@@ -108,24 +110,15 @@ class OurEngine:
         self._groups: dict[str, tuple[Seat, int]] = {}
         self._generation = 0
         self._stamper = keep_stamping()
-        self._listener: socket.socket | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self._spares: list[socket.socket] = []
+        self._crew = Crew(socket_path, self._hello, self._seats, self._event, self._lost, hang_s)
 
     # --- life
 
     async def start(self) -> None:
         """Listens for media processes. Raises OSError when the socket path cannot be used."""
-        self._loop = asyncio.get_running_loop()
         wire.allow_many_files()
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path.unlink(missing_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-        wire.bind(self._listener, self._path)
-        self._path.chmod(0o600)
-        self._listener.listen(16)
-        self._loop.add_reader(self._listener.fileno(), self._accept)
+        self._crew.start()
 
     async def ready(self) -> None:
         """Returns when every seat has its media process."""
@@ -151,34 +144,19 @@ class OurEngine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 await self.idle()
-        for seat in self._seats:
-            self._send(seat, ["exit"])
-        for spare in self._spares:
-            with contextlib.suppress(OSError):
-                wire.send(spare, wire.encode(["exit"]))
-        if self._listener is not None:
-            self._path.unlink(missing_ok=True)
+        self._crew.dismiss()
         self.abandon()
 
     def abandon(self) -> None:
         """Lets go of everything at once, as if this process had been killed."""
+        self._crew.close()
         for seat in self._seats:
-            if seat.link is not None:
-                seat.link.close()
-                seat.link = None
             for leg in seat.legs.values():
                 leg.pair.close()
             os.close(seat.fd)
-        for spare in self._spares:
-            spare.close()
-        self._spares.clear()
         self._stamper.close()
         self._seats = []
         self._legs.clear()
-        if self._listener is not None and self._loop is not None:
-            self._loop.remove_reader(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
 
     @property
     def clock(self) -> WallClock:
@@ -198,7 +176,7 @@ class OurEngine:
     @property
     def spare_count(self) -> int:
         """Media processes that wait for a seat."""
-        return len(self._spares)
+        return self._crew.spare_count
 
     # --- commands
 
@@ -338,63 +316,11 @@ class OurEngine:
 
     # --- media processes
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self._spares.append(connection)
-        self._fill_seats()
-
-    def _fill_seats(self) -> None:
-        """Gives vacant seats, the fullest first, to processes that wait for one."""
-        vacant = sorted((seat for seat in self._seats if seat.link is None), key=lambda seat: -len(seat.legs))
-        for seat in vacant:
-            while self._spares and seat.link is None:
-                connection = self._spares.pop(0)
-                if hung_up(connection):
-                    connection.close()
-                else:
-                    self._seat(seat, connection)
-
-    def _seat(self, seat: Seat, connection: socket.socket) -> None:
-        assert self._loop is not None
-        link = seat.link = Link(self._loop, connection, lambda: self._lose(seat))
-        self._loop.add_reader(connection.fileno(), self._read, seat, link)
-        self._send(seat, ["hello", wire.hello_to_wire(self._hello)], (seat.fd,))
-        for message, fds in seat.everything():
-            self._send(seat, message, fds)
-
     def _send(self, seat: Seat, message: list[Any], fds: tuple[int, ...] = ()) -> None:
-        """Sends a command if there is somebody to get it (who comes later is told everything)."""
-        if seat.link is not None and not seat.link.send(message, fds):
-            self._lose(seat)
+        self._crew.send(seat, message, fds)
 
-    def _read(self, seat: Seat, link: Link) -> None:
-        while seat.link is link:
-            try:
-                received = wire.receive(link.connection)
-            except BlockingIOError:
-                return
-            if received is None:
-                self._lose(seat)
-                return
-            for name, *fields in received[0]:
-                self._event(seat, name, fields)
-
-    def _lose(self, seat: Seat) -> None:
-        if seat.link is None:
-            return
-        seat.link.close()
-        seat.link = None
-        seat.pid = 0
-        seat.lost_at = time.monotonic()
-        log.warning("a media process is gone", seat=seat.number, legs=len(seat.legs))
+    def _lost(self, seat: Seat) -> None:
         self._on_event(EngineLost(len(seat.legs)))
-        self._fill_seats()
 
     def _event(self, seat: Seat, name: str, fields: list[Any]) -> None:
         if name == "ready":

@@ -87,6 +87,8 @@ class Seat:
     link: Link | None = None
     pid: int = 0
     lost_at: float | None = None
+    heard_at: float = 0
+    """When its process last said something; as ``lost_at`` by CLOCK_MONOTONIC, seconds."""
 
     def everything(self) -> Iterator[Message]:
         """All that a process that takes this seat must be told, in order."""

@@ -16,7 +16,7 @@ gives)::
     predecessor left ["exit"]
 
 Media to edge: an array of events, each ``[name, …]`` with the fields of the dataclass of that name in ``interface``,
-and ``["ready"]``, ``["leg_closed", slot]``, ``["dropped", leg id, {reason: packets}]``.
+and ``["ready"]``, ``["beat"]`` (each second), ``["leg_closed", slot]``, ``["dropped", leg id, {reason: packets}]``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ from earwitness.media.engine.interface import Codec, Remote
 
 MESSAGE_SIZE = 128 * 1024
 MAX_FDS = 4
+
+
+class DescriptorsLostError(OSError):
+    """File descriptors came with a message that there was no room for (RLIMIT_NOFILE): none is kept."""
+
+    def __init__(self, message: list[Any]) -> None:
+        super().__init__("file descriptors were lost")
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +98,25 @@ def send(connection: socket.socket, message: bytes, fds: tuple[int, ...] = ()) -
 
 
 def receive(connection: socket.socket) -> tuple[list[Any], list[int]] | None:
-    """Receives one message and its descriptors; None when the other side is gone. Raises BlockingIOError."""
+    """Receives one message and its descriptors; None when the other side is gone.
+
+    Raises BlockingIOError and DescriptorsLostError.
+    """
     try:
-        data, fds, _, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
+        data, fds, flags, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
     except ConnectionResetError:
         # The other side closed without reading all that we sent; what it sent before is still there.
         try:
-            data, fds, _, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
+            data, fds, flags, _ = socket.recv_fds(connection, MESSAGE_SIZE, MAX_FDS)
         except (ConnectionResetError, BlockingIOError):
             return None
     if not data:
         return None
     message: list[Any] = json.loads(data)
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise DescriptorsLostError(message)
     return message, fds
 
 

@@ -6,10 +6,12 @@ Every array has one entry more than there are legs; the last one, which index -1
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import numpy as np
 
 from earwitness.media.rtp.arena import Arena, Bool, Int32, Int64, UInt8, UInt32, UInt64
+from earwitness.media.rtp.changes import Changes
 from earwitness.media.rtp.dtmf import Digits
 from earwitness.media.rtp.packets import parse_sockaddr, sockaddr
 
@@ -17,8 +19,19 @@ Address = tuple[str, int]
 DROP_PT = 255
 MALFORMED, STRANGER, NOT_RECEIVING = range(3)
 DROP_REASONS = ("malformed", "stranger", "not receiving")
-TAPS = 2
-"""Tapes that one leg can have at a time."""
+MOST_TAPS = 32
+"""Openings that one leg can have at a time: those that are open, and those that have ended and wait for a tick."""
+
+
+def numeric(address: Address | None) -> Address | None:
+    """An address as the kernel writes it; None when nothing can be sent there (hold, a name, no port)."""
+    if address is None or not 0 < address[1] <= 65535:
+        return None
+    try:
+        host = ip_address(address[0])
+    except ValueError:
+        return None
+    return None if host.is_unspecified else (str(host), address[1])
 
 
 @dataclass(slots=True)
@@ -45,9 +58,12 @@ class Leg:
     """Until when (us) another plausible source may take over although the present one is not silent."""
     peer: Leg | None = None
     digits: Digits = field(default_factory=Digits)
+    changes: Changes = field(default_factory=Changes)
     closing_at: int | None = None
-    tapes: list[int] = field(default_factory=list)
-    """Tape slots, by tap."""
+
+    def expects(self, host: str) -> bool:
+        """Whether what comes from a host may plausibly be the peer's."""
+        return (self.remote is not None and host == self.remote[0]) or host in self.sources
 
 
 class Legs:
@@ -82,10 +98,9 @@ class Legs:
         self.dropped: Int64 = np.zeros((size, len(DROP_REASONS)), np.int64)
         self.overflows: UInt32 = arena.overflows
         """SO_RXQ_OVFL counter of each socket as last seen."""
-        self.taps: Int64 = np.full((TAPS, size), -1, np.int64)
-        """[tap, leg] -> tape slot or -1."""
-        self.taps_used = 0
-        """How many rows of ``taps`` have anything in them."""
+        self._taps: Int64 = np.full((2, size), -1, np.int64)
+        self.taps: Int64 = self._taps[:0]
+        """[tap, leg] -> tape slot or -1; as many taps as the leg with the most has."""
 
     def add(self, leg: Leg, generation: int) -> bool:
         """A new leg, or (True) one that a predecessor of this process had: the slot is marked as this leg's."""
@@ -129,7 +144,7 @@ class Legs:
         self.name_lengths[2 * slot : 2 * slot + 2] = 0
         self.overflows[2 * slot : 2 * slot + 2] = 0
         self.dropped[slot] = 0
-        self.taps[:, slot] = -1
+        self._taps[:, slot] = -1
 
     def connect(self, leg: Leg, other: Leg | None) -> None:
         """Relay between two legs, or (None) not at all; what either was connected to is left alone."""
@@ -157,6 +172,28 @@ class Legs:
             row[pt] = numbers.get(codec, DROP_PT if pt in target.codecs else pt)
         self.pt_map[source.slot] = row
         self.rewrites[source.slot] = bool((row != np.arange(128)).any())
+
+    def tap(self, slot: int, tape: int) -> bool:
+        """A leg's packets go onto a tape as well; False when it has too many."""
+        free = np.flatnonzero(self._taps[:, slot] < 0)
+        if not len(free):
+            if len(self._taps) >= MOST_TAPS:
+                return False
+            free = np.array([len(self._taps)])
+            self._taps = np.concatenate([self._taps, np.full_like(self._taps, -1)])
+        self._taps[free[0], slot] = tape
+        self._count_taps()
+        return True
+
+    def untap(self, slot: int, tape: int) -> None:
+        """No longer."""
+        taps = self._taps[:, slot]
+        taps[taps == tape] = -1
+        self._count_taps()
+
+    def _count_taps(self) -> None:
+        used = np.flatnonzero((self._taps >= 0).any(axis=1))
+        self.taps = self._taps[: used[-1] + 1 if len(used) else 0]
 
     def set_destination(self, leg: Leg, address: Address | None, *, rtcp: bool = False) -> None:
         """Where a leg's packets go; None: nowhere."""

@@ -2,12 +2,14 @@
 
 Order within a tick, and why:
 
-1. read the sockets;
+1. read the sockets, each once;
 2. then carry out the edge's commands: a command that was given before a packet arrived is always carried out before
   that packet is looked at, and tapes compare arrival times with their own limits, so packets that were read earlier
   than the command came fall on the right side as well;
 3. then process what was read;
-4. release the rows only when their packets are sent and taped.
+4. release the rows only when their packets are sent and taped;
+5. again, with the sockets that had more than fits their rows, at most ``ROUNDS`` times and for ``BUDGET_S``: who floods
+  one port takes that much of everybody's time, and no more. The rest waits in the kernel for the next tick.
 
 Packets that are in order (well-formed RTP from the latched source of a leg that may send) never meet Python one
 by one. The others do: first packets, strangers, changes of source, RTCP, digits.
@@ -19,12 +21,14 @@ destination. Others are counted and dropped.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import structlog
 
+from earwitness.media.engine.clock import KernelTime
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
 from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
@@ -37,7 +41,10 @@ RELATCH_US = 500_000
 RELATCH_WINDOW_US = 5_000_000
 TIMESTAMP_CMSG = 1 | 35 << 32
 OVERFLOW_CMSG = 1 | 40 << 32
-MOST_PER_TICK = 100_000
+ROUNDS = 16
+"""Reads of one socket in a tick: 64 packets, where the rule is one or two."""
+BUDGET_S = 0.02
+"""A tick that has taken so long begins no further round."""
 
 Report = Callable[..., None]
 
@@ -45,8 +52,13 @@ Report = Callable[..., None]
 class Relay:
     """The packets of one media process. ``report`` takes events as (name, fields)."""
 
-    def __init__(self, arena: Arena, sweep: Sweep, tapes: Tapes, legs: Legs, report: Report) -> None:
+    def __init__(
+        self, arena: Arena, sweep: Sweep, tapes: Tapes, legs: Legs, kernel_time: KernelTime, report: Report
+    ) -> None:
         self._arena = arena
+        self._kernel_time = kernel_time
+        self._read_until: Int64 = np.zeros(arena.layout.sockets, np.int64)
+        self._backlog: set[int] = set()
         self._sweep = sweep
         self._tapes = tapes
         self._legs = legs
@@ -60,52 +72,76 @@ class Relay:
         self.refused = 0
         """Packets that the kernel did not take for sending."""
 
-    def tick(self, now: int, real_offset: int, commands: Callable[[], None]) -> int:
+    def tick(self, commands: Callable[[], None]) -> int:
         """One tick; returns how many packets were read.
 
-        :param now: UTC microseconds
-        :param real_offset: what to add to the machine's wall clock (us), which the kernel stamps packets with, to get
-            ``now``'s clock
         :param commands: carries out what the edge has sent meanwhile
         """
-        batch = self._sweep.receive()
-        commands()
+        latest = time.monotonic() + BUDGET_S
         total = 0
-        while batch is not None:
+        for number in range(ROUNDS):
+            batch = self._sweep.receive() if not number else self._sweep.receive_more()
+            if batch is not None or not number:
+                commands()
+            if batch is None:
+                break
             total += len(batch.rows)
-            self._process_or_drop(batch, now, real_offset)
-            batch = self._sweep.receive_more() if total < MOST_PER_TICK else None
+            self._process_or_drop(batch)
+            if time.monotonic() >= latest:
+                break
+        self._backlog = self._sweep.backlog()
         return total
 
-    def take_over(self, now: int, real_offset: int) -> int:
+    def all_read(self, leg: Leg, at: int) -> bool:
+        """Whether nothing that arrived before ``at`` (us) for a leg, or for the one it is connected to, can still come.
+
+        To be asked after a tick that began after ``at``.
+        """
+        sockets = [2 * each.slot for each in (leg, leg.peer) if each is not None]
+        return all(socket not in self._backlog or self._read_until[socket] >= at for socket in sockets)
+
+    def take_over(self) -> int:
         """Processes what a predecessor had read and not finished; returns how many packets."""
         batch = self._sweep.leftovers()
         if batch is None:
             return 0
-        self._process_or_drop(batch, now, real_offset)
+        self._process_or_drop(batch)
         return len(batch.rows)
 
-    def _process_or_drop(self, batch: Batch, now: int, real_offset: int) -> None:
+    def _process_or_drop(self, batch: Batch) -> None:
         """A mistake of ours about some packet costs its batch, not the process, nor every replacement that finds it."""
+        block = self._arena.rows64[batch.rows, NAME // 8 : PAYLOAD // 8 + 2]
+        stamped = block[:, 5] == TIMESTAMP_CMSG
+        stamps = block[:, 6].astype(np.int64) * 1_000_000 + (block[:, 7] // np.uint64(1000)).astype(np.int64)
+        arrival = self._kernel_time.arrivals(stamps)
+        if not stamped.all():
+            arrival = np.where(stamped, arrival, self._kernel_time.now_us())
         try:
-            self.process(batch, now, real_offset)
+            self._process(batch, block, arrival)
         except Exception:
             log.exception("a batch of packets could not be processed", packets=len(batch.rows))
-            self._sweep.release(batch)
+            self._tell_dropped(batch, arrival)
+        self._sweep.release(batch)
+        self._read_until[batch.sockets] = arrival  # of several packets of a socket the last one counts
 
-    def process(self, batch: Batch, now: int, real_offset: int) -> None:
-        """Relays and tapes a batch and releases its rows."""
+    def _tell_dropped(self, batch: Batch, arrival: Int64) -> None:
+        legs = batch.sockets >> 1
+        for slot in np.unique(legs[batch.sockets & 1 == 0]).tolist():
+            leg = self._legs.by_slot.get(slot)
+            if leg is None:
+                continue
+            times = arrival[legs == slot]
+            first, last = int(times.min()), int(times.max())
+            self._report("gap", leg.leg_id, 0, first, last, "error", len(times))
+            if leg.peer is not None:
+                self._report("gap", leg.peer.leg_id, 1, first, last, "error", len(times))
+
+    def _process(self, batch: Batch, block: UInt64, arrival: Int64) -> None:
+        """Relays and tapes a batch."""
         legs = self._legs
         rows, lengths = batch.rows, batch.lengths
-        block = self._arena.rows64[rows, NAME // 8 : PAYLOAD // 8 + 2]
         leg = batch.sockets >> 1
         first8 = block[:, 12]
-        arrival = (
-            block[:, 6].astype(np.int64) * 1_000_000 + (block[:, 7] // np.uint64(1000)).astype(np.int64) + real_offset
-        )
-        stamped = block[:, 5] == TIMESTAMP_CMSG
-        if not stamped.all():
-            arrival = np.where(stamped, arrival, now)
         keys = packets.source_keys(block)
         plain, unusual = packets.plausible_rtp(first8, lengths)
         if unusual.any():
@@ -129,7 +165,6 @@ class Relay:
             ssrc = block[ok, 13].astype(np.uint32)
         if len(rows):
             self._regular(rows, lengths, leg, arrival, first8, ssrc)
-        self._sweep.release(batch)
 
     # --- valid packets
 
@@ -169,15 +204,17 @@ class Relay:
         if len(out_rows):
             self.tape(target, 1, out_rows, out_lengths, out_at)
 
-    def tape(self, leg: Int64, channel: int, rows: Int64, lengths: Int64, arrival: Int64) -> None:
+    def tape(
+        self, leg: Int64, channel: int, rows: Int64, lengths: Int64, arrival: Int64, *, rtcp: bool = False
+    ) -> None:
         """Packets of legs (in order for each) go onto a channel of whatever tapes the legs have."""
-        for tap in self._legs.taps[: self._legs.taps_used]:
+        for tap in self._legs.taps:
             slots = tap[leg]
             taped = slots >= 0
             if taped.all():
-                self._tapes.append(2 * slots + channel, rows, lengths, arrival)
+                self._tapes.append(2 * slots + channel, rows, lengths, arrival, rtcp=rtcp)
             elif taped.any():
-                self._tapes.append(2 * slots[taped] + channel, rows[taped], lengths[taped], arrival[taped])
+                self._tapes.append(2 * slots[taped] + channel, rows[taped], lengths[taped], arrival[taped], rtcp=rtcp)
 
     def send(self, rows: Int64, lengths: Int64, sockets: Int64) -> None:
         """Sends packets that lie in arena rows to where their sockets send to."""
@@ -222,9 +259,21 @@ class Relay:
             if legs.last_pt[slot] >= 0:
                 cause = "ssrc" if ssrc != legs.last_ssrc[slot] else "payload_type"
                 if ssrc != legs.last_ssrc[slot] or pt != legs.last_pt[slot]:
-                    self._report("source_changed", leg.leg_id, 0, int(ssrc.byteswap()), pt, at, cause)
+                    self._source_changed(leg, int(ssrc.byteswap()), pt, at, cause)
             legs.last_ssrc[slot] = ssrc
             legs.last_pt[slot] = pt
+
+    def _source_changed(self, leg: Leg, ssrc: int, pt: int, at: int, cause: str) -> None:
+        """Tells a change of source, or keeps the latest one and counts while there are too many."""
+        change = leg.changes.add(ssrc, pt, at, cause)
+        if change is not None:
+            self._report("source_changed", leg.leg_id, 0, *change)
+
+    def tell_changes(self, leg: Leg) -> None:
+        """Tells what changes of source are still to be told of a leg that ends."""
+        change = leg.changes.take()
+        if change is not None:
+            self._report("source_changed", leg.leg_id, 0, *change)
 
     def _digit(self, leg: Leg, row: int, length: int, ssrc: int, at: int) -> None:
         packet = self._arena.rows[row, PAYLOAD : PAYLOAD + length].tobytes()
@@ -237,6 +286,8 @@ class Relay:
     def _irregular(self, batch: Batch, block: UInt64, keys: UInt64, leg: Int64, arrival: Int64, ok: Bool) -> None:
         """Looks at every packet that is not ``ok`` and sets those to True that are after all."""
         legs, rows = self._legs, self._arena.rows
+        # Whoever talks in this batch is not silent: nobody may take his place.
+        np.maximum.at(legs.last_at, leg[ok], arrival[ok])
         for index in np.flatnonzero(~ok).tolist():
             slot, length = int(leg[index]), int(batch.lengths[index])
             owner = legs.by_slot.get(slot)
@@ -264,25 +315,20 @@ class Relay:
             address = packets.parse_sockaddr(block[:4].tobytes())
         except ValueError:
             return False
-        if not self._plausible(leg, address[0]):
+        if not leg.expects(address[0]):
             return False
         if legs.source[leg.slot]:
             quiet = at - int(legs.last_at[leg.slot]) >= RELATCH_US
             if not quiet and at >= leg.relatch_until:
                 return False
-            self._report(
-                "source_changed", leg.leg_id, 0, int(np.uint32(block[13] & np.uint64(0xFFFFFFFF)).byteswap()),
-                int(block[12] >> np.uint64(8)) & 0x7F, at, "address",
-            )  # fmt: skip
+            ssrc = int(np.uint32(block[13] & np.uint64(0xFFFFFFFF)).byteswap())
+            self._source_changed(leg, ssrc, int(block[12] >> np.uint64(8)) & 0x7F, at, "address")
         leg.relatch_until = 0
         leg.latched = address
         legs.source[leg.slot] = key
+        legs.last_at[leg.slot] = at
         self.route(leg)
         return True
-
-    @staticmethod
-    def _plausible(leg: Leg, host: str) -> bool:
-        return (leg.remote is not None and host == leg.remote[0]) or host in leg.sources
 
     def route(self, leg: Leg) -> None:
         """Sets where a leg's packets go: to the latched source, else to the address of the SDP (RFC 4961)."""
@@ -306,7 +352,7 @@ class Relay:
             address = packets.parse_sockaddr(block[index, :4].tobytes())
         except ValueError:
             address = ("", 0)
-        if not self._plausible(leg, address[0]):
+        if not leg.expects(address[0]):
             legs.dropped[slot, STRANGER] += 1
             return
         if not muxed and leg.latched_rtcp != address:
@@ -318,13 +364,8 @@ class Relay:
             socket = 2 * other.slot + (0 if other.mux else 1)
             if legs.name_lengths[socket]:
                 self.send(rows, lengths, np.array([socket]))
-                self._tape_rtcp(other.slot, 1, rows, lengths, arrival)
-        self._tape_rtcp(slot, 0, rows, lengths, arrival)
-
-    def _tape_rtcp(self, slot: int, channel: int, rows: Int64, lengths: Int64, arrival: Int64) -> None:
-        for tap in self._legs.taps[: self._legs.taps_used]:
-            if tap[slot] >= 0:
-                self._tapes.append(2 * tap[slot : slot + 1] + channel, rows, lengths, arrival, rtcp=True)
+                self.tape(np.array([other.slot]), 1, rows, lengths, arrival, rtcp=True)
+        self.tape(np.array([slot]), 0, rows, lengths, arrival, rtcp=True)
 
     def _overflows(self, batch: Batch, block: UInt64, leg: Int64, arrival: Int64) -> None:
         legs = self._legs
@@ -346,13 +387,15 @@ class Relay:
     # --- now and then
 
     def watch(self, now: int, silence_us: int) -> None:
-        """To be called about ten times a second: silences, digits without an end."""
+        """To be called about ten times a second: silences, digits without an end, many changes."""
         legs = self._legs
         quiet = legs.attached & legs.receiving & ~legs.silent & (now - legs.last_at > silence_us)
         for slot in np.flatnonzero(quiet).tolist():
             legs.silent[slot] = True
             self._report("silence", legs.by_slot[slot].leg_id, int(legs.last_at[slot]))
         for leg in legs.by_slot.values():
+            if leg.changes.due(now):
+                self.tell_changes(leg)
             if leg.digits.pending:
                 for press in leg.digits.expire(now):
                     self._report("digit", leg.leg_id, press.digit, press.duration_ms, press.at)

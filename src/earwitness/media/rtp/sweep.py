@@ -63,7 +63,10 @@ class Sweep(Protocol):
         """What has arrived, or None; of each socket as much as fits its rows."""
 
     def receive_more(self) -> Batch | None:
-        """More from the sockets that filled their rows, or None. To be called, after ``release``, until None."""
+        """More from the sockets that filled their rows, or None. To be called after ``release``."""
+
+    def backlog(self) -> set[int]:
+        """Sockets that may hold more than was read of them in this tick."""
 
     def release(self, batch: Batch) -> None:
         """The packets of a batch are relayed and taped; their rows may be used again."""
@@ -134,6 +137,7 @@ class MmsgSweep:
 
     def _read(self, ready: list[int]) -> Batch | None:
         if not ready:
+            self._again = []
             return None
         fds, base = self._fds, self._arena.headers_address
         step = DEPTH * 64
@@ -151,6 +155,10 @@ class MmsgSweep:
         sockets = np.repeat(sockets, counts)
         rank = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
         return self._batch(sockets * DEPTH + rank, sockets)
+
+    def backlog(self) -> set[int]:
+        """See ``Sweep``."""
+        return set(self._again)
 
     def leftovers(self) -> Batch | None:
         """See ``Sweep``."""

@@ -105,6 +105,10 @@ class UringSweep(MmsgSweep):
         """See ``Sweep``."""
         return _joined(self._sweep() if self._unarmed else None, super().receive_more())
 
+    def backlog(self) -> set[int]:
+        """See ``Sweep``."""
+        return super().backlog().union(2 * leg for leg in self._unarmed)
+
     def release(self, batch: Batch) -> None:
         """See ``Sweep``."""
         legs = batch.sockets >> 1

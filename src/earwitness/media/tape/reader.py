@@ -49,7 +49,7 @@ def read(path: Path) -> Tape:
 def parse(data: npt.NDArray[np.uint8]) -> Tape:
     """Reads a file's bytes, shape (bytes,). Raises TapeError."""
     header = parse_header(data[:512].tobytes())
-    starts = _starts(data, header.size)
+    starts = record_starts(data, header.size)
     fields = np.empty((len(starts), 2), np.int64)
     if len(starts):
         raw = data[starts[:, None] + np.arange(RECORD_HEADER)]
@@ -70,8 +70,11 @@ def parse(data: npt.NDArray[np.uint8]) -> Tape:
     )
 
 
-def _starts(data: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.int64]:
-    """Where records start. Runs of equally long records, the rule with telephone codecs, are found by numpy at once."""
+def record_starts(data: npt.NDArray[np.uint8], first: int) -> npt.NDArray[np.int64]:
+    """Where whole records start, from ``first`` on.
+
+    Runs of equally long records, the rule with telephone codecs, are found by numpy at once.
+    """
     size = len(data)
     memory = memoryview(data.data)
     found: list[npt.NDArray[np.int64]] = []

@@ -9,61 +9,42 @@ at worst, twice; never not at all.
 Only the tick moves the tail and only the flusher the head, with one exception: when both are equal the tick sets first
 the tail and then the head to 0. The flusher takes a head beyond the tail for an empty buffer.
 
+A tape is closed as of a time, and the command may come late: what was taped meanwhile is taken back, from the buffer
+and from the file, before the tape counts as complete (see ``cut``).
+
 A second thread calls ``syncfs`` once a second while something is being written (design §7).
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 
 from earwitness.media.rtp.arena import PAYLOAD, ROW, TAPE_BUFFER, Arena, Int64
-from earwitness.media.tape.format import RECORD_HEADER, encode_header
+from earwitness.media.tape.cut import cut_late
+from earwitness.media.tape.format import PACKET_HEADER, RECORD_HEADER, encode_header, parse_header
+from earwitness.media.tape.opening import Opening
+
+log = structlog.get_logger()
 
 NEVER = np.iinfo(np.int64).max
 FLUSH_S = 0.2
 SYNC_S = 1.0
 RETRY_FLUSHES = 5
-CLOSE_PATIENCE = 50
-"""Flushes that a closed tape waits for its disk: ten seconds."""
+MARGIN_MS = 1000
+"""Packets on a channel are in order of arrival but for this much."""
+RECENT = 16
+"""Packets of a channel whose arrival is known to the microsecond."""
 
 _syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-
-
-@dataclass(slots=True)
-class Opening:
-    """One opening of a tape: two channels, two files."""
-
-    slot: int
-    """Channels ``2 * slot`` (said) and ``2 * slot + 1`` (heard)."""
-    tape_id: str
-    opening: int
-    leg_id: str
-    leg: int
-    directory: Path
-    host: str
-    port: int
-    start_us: int
-    fds: list[int] = field(default_factory=list)
-    closing: bool = False
-    failed: bool = False
-    wait: int = 0
-    """Flushes until a failed disk is tried again."""
-    patience: int = CLOSE_PATIENCE
-    missing: list[list[int] | None] = field(default_factory=lambda: [None, None])
-    """Per channel [from_us, to_us, packets] of what did not fit while the disk failed."""
-
-    def path(self, channel: int) -> Path:
-        """The file of a channel."""
-        return self.directory / f"{self.tape_id}.{self.opening}.{channel}.rtpdump"
 
 
 class Tapes:
@@ -78,12 +59,15 @@ class Tapes:
         self.until_us: Int64 = np.full(channels, NEVER, np.int64)
         self._start_us: Int64 = np.zeros(channels, np.int64)
         self._packets: Int64 = arena.tape_packets
+        self._recent: Int64 = np.zeros((channels, RECENT), np.int64)
+        self._known_from: Int64 = np.zeros(channels, np.int64)
         self.openings: dict[int, Opening] = {}
         self._work: deque[Opening] = deque()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._dirty = threading.Event()
         self._devices: dict[int, int] = {}
+        self._completed: list[Opening] = []
         self._view = memoryview(arena.tape_data.data)
         self._threads: list[threading.Thread] = []
         data = arena.tape_data
@@ -131,12 +115,13 @@ class Tapes:
             self._start_us[channel] = opening.start_us
             self.until_us[channel] = NEVER
             self.from_us[channel] = opening.start_us
+            self._known_from[channel] = self._packets[channel]
         self.openings[opening.slot] = opening
         self._work.append(opening)
         self._wake.set()
 
     def end(self, slot: int, at: int) -> None:
-        """Packets that arrive at ``at`` or later are no longer taped."""
+        """Packets that arrive at ``at`` or later are no longer taped; such as are taped already will be taken back."""
         self.until_us[2 * slot : 2 * slot + 2] = at
 
     def finish(self, slot: int) -> None:
@@ -195,6 +180,8 @@ class Tapes:
         # overwrites or the tail leaves out.
         self._windows[channels * TAPE_BUFFER + places, :width] = arena.rows[rows, start : start + width]
         last = first + counts - 1
+        number = self._packets[channels] + np.arange(len(channels)) - np.repeat(first, counts)
+        self._recent[channels, number % RECENT] = arrival_us
         tail[channels[last]] = places[last] + sizes[last]
         self._packets[channels[last]] += counts
 
@@ -241,6 +228,8 @@ class Tapes:
             opening.wait -= 1
         else:
             try:
+                if closing or (self._stopping.is_set() and self.until_us[2 * opening.slot] != NEVER):
+                    self._take_back(opening)
                 self._write(opening)
             except OSError as error:
                 self._failed(opening, error)
@@ -262,21 +251,73 @@ class Tapes:
                 if head >= tail:
                     break
                 base = channel * TAPE_BUFFER
-                written = os.pwrite(fd, self._view[base + head : base + tail], int(arena.tape_committed[channel]))
+                position = int(arena.tape_committed[channel])
+                if opening.aligned[channel & 1]:
+                    offset_ms = PACKET_HEADER.unpack_from(self._view, base + head)[2]
+                    opening.marks[channel & 1].append((position, offset_ms))
+                opening.aligned[channel & 1] = False
+                written = os.pwrite(fd, self._view[base + head : base + tail], position)
                 arena.tape_committed[channel] += written
                 arena.tape_head[channel] += written
+                opening.aligned[channel & 1] = written == tail - head
                 self._dirty.set()
         if opening.failed:
             opening.failed = False
         if any(opening.missing):
             self._report_missing(opening)
 
+    def _take_back(self, opening: Opening) -> None:
+        """Takes records of packets that arrived too late out of buffers and files; nobody appends any more."""
+        if not opening.fds:
+            self._open_files(opening)
+        committed = self._arena.tape_committed
+        for number, fd in enumerate(opening.fds):
+            channel = 2 * opening.slot + number
+            self._cut(opening, channel, fd)
+            good, size = int(committed[channel]), os.fstat(fd).st_size
+            if size > good:
+                os.pwrite(fd, bytes(size - good), good)  # what a file system only forgets can be found again
+                os.ftruncate(fd, good)
+                self._dirty.set()
+
+    def _cut(self, opening: Opening, channel: int, fd: int) -> None:
+        arena = self._arena
+        until = int(self.until_us[channel])
+        limit_ms = (until - opening.start_us) // 1000 - MARGIN_MS
+        early = [position for position, offset_ms in opening.marks[channel & 1] if offset_ms < limit_ms]
+        start = early[-1] if early else parse_header(os.pread(fd, 512, 0)).size
+        head, tail = int(arena.tape_head[channel]), int(arena.tape_tail[channel])
+        base, committed = channel * TAPE_BUFFER, int(arena.tape_committed[channel])
+        waiting = self._view[base + head : base + max(head, tail)]
+        data = np.frombuffer(os.pread(fd, committed - start, start) + waiting, np.uint8)
+        total = int(self._packets[channel])
+        known = np.arange(max(int(self._known_from[channel]), total - RECENT), total)
+        cut = cut_late(data, opening.start_us, until, self._recent[channel, known % RECENT])
+        if cut is None:
+            return
+        log.info("taken back from a tape", tape=opening.tape_id, channel=channel & 1, packets=cut.removed)
+        good, rest = start + cut.good, cut.rest
+        if good >= committed:  # only what waits
+            tail = head + good - committed
+            self._view[base + tail : base + tail + len(rest)] = rest
+            arena.tape_tail[channel] = tail + len(rest)
+        else:
+            if len(rest) > TAPE_BUFFER:
+                raise OSError(errno.EIO, "tape out of order")
+            arena.tape_head[channel] = tail
+            arena.tape_committed[channel] = good
+            self._view[base : base + len(rest)] = rest
+            arena.tape_tail[channel] = len(rest)
+            arena.tape_head[channel] = 0
+            opening.marks[channel & 1].clear()
+        self._packets[channel] -= cut.removed
+
     def _open_files(self, opening: Opening) -> None:
         opening.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         fds: list[int] = []
         try:
             for channel in (0, 1):
-                fds.append(os.open(opening.path(channel), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                fds.append(os.open(opening.path(channel), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
                 index = 2 * opening.slot + channel
                 if self._arena.tape_committed[index] == 0:
                     head = encode_header(opening.start_us, opening.host, opening.port)
@@ -284,12 +325,13 @@ class Tapes:
                     if os.pwrite(fds[-1], head, 0) != len(head):
                         raise OSError(28, "No space left on device")
                     self._arena.tape_committed[index] = len(head)
+                    opening.aligned[channel] = True
         except OSError:
             for fd in fds:
                 os.close(fd)
             raise
         opening.fds = fds
-        device = os.fstat(fds[0]).st_dev
+        device = opening.device = os.fstat(fds[0]).st_dev
         if device not in self._devices:
             self._devices[device] = os.open(opening.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._report("tape_opened", opening.tape_id, opening.opening, opening.leg_id, opening.start_us)
@@ -315,6 +357,7 @@ class Tapes:
         sizes = tuple(int(arena.tape_committed[channel]) for channel in channels)
         packets = tuple(int(self._packets[channel]) for channel in channels)
         del self.openings[opening.slot]
+        self._completed.append(opening)
         arguments: tuple[Any, ...] = (opening.tape_id, opening.opening, opening.leg_id, packets, sizes)
         self._report("tape_closed", *arguments, int(min(self.until_us[channels[0]], self._now_us())), opening.slot)
 
@@ -333,6 +376,21 @@ class Tapes:
         while not self._stopping.is_set():
             self._dirty.wait()
             self._dirty.clear()
-            for fd in list(self._devices.values()):
-                _syncfs(fd)
+            self.sync()
             self._stopping.wait(SYNC_S)
+
+    def sync(self) -> None:
+        """Makes durable what is written, and tells whose tapes may have lost something when that fails (called by the
+        syncer; by tests without threads).
+        """
+        completed, self._completed = self._completed, []
+        for device, fd in list(self._devices.items()):
+            if _syncfs(fd) == 0:
+                continue
+            reason = f"not safe on disk: {os.strerror(ctypes.get_errno())}"
+            log.error("what was written may be lost", reason=reason)
+            for opening in [*completed, *list(self.openings.values())]:
+                if opening.device == device and not opening.lost:
+                    opening.lost = True
+                    names = (opening.tape_id, opening.opening, opening.leg_id)
+                    self._report("tape_failed", *names, reason, self._now_us())
