@@ -58,15 +58,20 @@ def completed(sipp: Sipp) -> tuple[int, int]:
     return int(figures["TotalCallCreated"]), int(figures["SuccessfulCall(C)"])
 
 
+def register(office: Office, host: str, port: int) -> None:
+    """Makes the phone of ``load`` reachable at that address."""
+    account = office.account("load")
+    with Probe(host, port) as registrant:
+        registrant.server = office.recorder.sip_address
+        registered = registrant.register(account.username, account.password)
+        assert registered.status == 200, registered.line
+
+
 def load(office: Office, carrier: Carrier, name: str, rate: float, calls: int, hold_ms: int, *options: str) -> Run:
     """Makes ``calls`` calls, ``rate`` a second, each up for ``hold_ms``."""
     phone_port = free_port(PHONE)
-    phone = Carrier(carrier.folder / "phone", PHONE)
-    with phone, Probe(PHONE) as registrant:
-        registrant.server = office.recorder.sip_address
-        account = office.account("load")
-        registered = registrant.register(account.username, account.password, f"sip:load@{PHONE}:{phone_port}")
-        assert registered.status == 200, registered.line
+    register(office, PHONE, phone_port)
+    with Carrier(carrier.folder / "phone", PHONE) as phone:
         answering = Called().offered().ring().answer().hung_up(within_ms=hold_ms + 90_000).linger()
         answers = phone.answer(answering, calls=calls, trace=False, options=options, port=phone_port)
         cpu, started = office.recorder.cpu("edge"), time.monotonic()

@@ -18,11 +18,11 @@ from statistics import median, quantiles
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import httpx
+from bench.calls import register
 
 from peers.carrier import Carrier
 from peers.office import CARRIER, Office
 from peers.ports import free_port
-from peers.probe import Probe
 from peers.recorder import Recorder
 from peers.scenario import Called, Caller
 from peers.waiting import eventually
@@ -54,15 +54,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     options = parser.parse_args()
     count = options.calls
-    with tempfile.TemporaryDirectory(prefix="bench-playable") as name, Probe(PHONE) as registrant:
+    with tempfile.TemporaryDirectory(prefix="bench-playable") as name:
         folder = Path(name)
         recorder = Recorder(folder / "data", settings={"EARWITNESS_LOG_LEVEL": "warning"})
         try:
             office = Office(recorder.start())
-            registrant.server = recorder.sip_address
-            account, port = office.account("load"), free_port(PHONE)
-            uri = f"sip:load@{PHONE}:{port}"
-            assert registrant.register(account.username, account.password, uri).status == 200
+            port = free_port(PHONE)
+            register(office, PHONE, port)
             with Carrier(folder / "phone", PHONE) as phone, Carrier(folder / "carrier", CARRIER) as carrier:
                 patience = int(options.seconds * 1000) + 30_000
                 phone.answer(Called().offered().ring().answer().play(1000).hung_up(patience), calls=count, port=port)

@@ -118,9 +118,9 @@ class ProbeCall:
 class Probe:
     """The peer. ``answering``: takes new calls as ``on_call`` says (a status, 200 takes it)."""
 
-    def __init__(self, host: str = "127.0.0.4") -> None:
+    def __init__(self, host: str = "127.0.0.4", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, 0))
+        self._socket.bind((host, port))
         self.address: Address = self._socket.getsockname()
         self.server: Address = ("127.0.0.1", 5060)
         self.seen: list[SipText] = []
@@ -179,7 +179,7 @@ class Probe:
             f"To: {remote}",
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} {method}",
-            *([] if "Contact:" in extra else [f"Contact: <sip:probe@{host}:{port}>"]),
+            f"Contact: <sip:probe@{host}:{port}>",
             "Max-Forwards: 70",
             *([extra.strip()] if extra.strip() else []),
             *(["Content-Type: application/sdp"] if body else []),
@@ -277,19 +277,15 @@ class Probe:
         assert reply.status == 200, reply.data.decode(errors="replace")
         return call
 
-    def register(self, username: str, password: str, contact: str = "") -> SipText:
-        """Registers as a phone does: asked for the password, it answers (RFC 2617, MD5); gives the final response.
-
-        ``contact``: URI where calls go; empty: to the probe.
-        """
+    def register(self, username: str, password: str) -> SipText:
+        """Registers as a phone does: asked for the password, it answers (RFC 2617, MD5); gives the final response."""
         host, port = self.server
         target, unique = f"sip:{host}:{port}", next(_number)
         local, call_id = f"<sip:{username}@{host}:{port}>", f"register{unique}"
 
         def send(cseq: int, extra: str = "") -> SipText:
             tagged = f"{local};tag=r{unique}"
-            where = f"Contact: <{contact}>\r\n" if contact else ""
-            return self.transact("REGISTER", target, tagged, local, call_id, cseq, b"", f"{extra}{where}Expires: 3600")
+            return self.transact("REGISTER", target, tagged, local, call_id, cseq, b"", f"{extra}Expires: 3600")
 
         asked = send(1)
         if asked.status != 401:

@@ -19,6 +19,7 @@ from peers.tones import assert_tone
 from peers.waiting import eventually, talk
 
 SETTLE_MS = 200
+REFUSING = "127.0.0.6"
 
 
 @pytest.fixture
@@ -137,6 +138,7 @@ def test_a_full_disk_stops_recording_and_never_the_call(new_office, phones, prob
             stack.enter_context(small_disk(data / "spool", "96m"))
 
         office = new_office(before_start=mount)
+        office.trunk("Refusing", REFUSING, r"\+499\d+", earwitness_record_failure="refuse")
         spool = office.recorder.data / "spool"
         phones(office, "alice")
         phones(office, "bob")
@@ -147,7 +149,7 @@ def test_a_full_disk_stops_recording_and_never_the_call(new_office, phones, prob
         conversation = office.recorder.conversation(first)
         talk(1.5)
         ballast = spool / "ballast"
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(4096))
         talk(2.0)
@@ -158,6 +160,8 @@ def test_a_full_disk_stops_recording_and_never_the_call(new_office, phones, prob
         assert passing.rtp.missing() == []
         assert len(passing.rtp.audio()) > 20
         passing.bye()
+        refused, _ = probe_at(office, REFUSING).invite(office.number("bob"))
+        assert refused.status == 503
         ballast.unlink()
         talk(2.0)
         call.bye()
