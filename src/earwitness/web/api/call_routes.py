@@ -180,7 +180,7 @@ def list_ivrs(
 def create_ivr(caller: Signed, parts: Parts, body: IvrInput) -> IvrDocument:
     """Makes a call route. Give it a target by ``PUT /api/v2/earwitness/callroutes/{routeId}``."""
     _no_flows(body)
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         return _ivr(session, _create(parts, session, caller, body, body.dnis or []))
 
 
@@ -195,7 +195,7 @@ def one_ivr(caller: Signed, parts: Parts, ivrId: str) -> IvrDocument:
 def change_ivr(caller: Signed, parts: Parts, ivrId: str, body: IvrInput) -> IvrDocument:
     """Changes a call route; its target stays."""
     _no_flows(body)
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, CallRoute, ivrId, "IVR")
         wanted = {"dnis": _dnis(session, body.dnis, row.id)} if body.dnis is not None else {}
         _change(parts, session, caller, row, body, wanted)
@@ -205,7 +205,7 @@ def change_ivr(caller: Signed, parts: Parts, ivrId: str, body: IvrInput) -> IvrD
 @family.operation("DELETE", IVRS + "/{ivrId}", "delete_architect_ivr", DELETE, status=204)
 def delete_ivr(caller: Signed, parts: Parts, ivrId: str) -> None:
     """Marks a call route deleted."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _delete(parts, session, caller, ivrId)
 
 
@@ -222,7 +222,7 @@ def list_routes(
 @family.operation("POST", ROUTES, "post_earwitness_callroutes", ADD, returns=CallRouteDocument)
 def create_route(caller: Signed, parts: Parts, body: CallRouteInput) -> CallRouteDocument:
     """Makes a call route: ``{name, dnis, target: {type: user, id} or {type: number, number}}``."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         more = _target(session, body.target)
         row = _create(parts, session, caller, body, body.dnis or [], **more, state=body.state or "active")
         return _route(session, row)
@@ -238,7 +238,7 @@ def one_route(caller: Signed, parts: Parts, routeId: str) -> CallRouteDocument:
 @family.operation("PUT", ROUTES + "/{routeId}", "put_earwitness_callroute", EDIT, returns=CallRouteDocument)
 def change_route(caller: Signed, parts: Parts, routeId: str, body: CallRouteInput) -> CallRouteDocument:
     """Changes a call route; absent fields stay, ``target`` null leads nowhere."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, CallRoute, routeId, "call route")
         given, wanted = body.given(), dict[str, Any]()
         if body.dnis is not None:
@@ -254,7 +254,7 @@ def change_route(caller: Signed, parts: Parts, routeId: str, body: CallRouteInpu
 @family.operation("DELETE", ROUTES + "/{routeId}", "delete_earwitness_callroute", DELETE, status=204)
 def delete_route(caller: Signed, parts: Parts, routeId: str) -> None:
     """Marks a call route deleted."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _delete(parts, session, caller, routeId)
 
 

@@ -89,7 +89,7 @@ def list_divisions(
 def create_division(caller: Signed, parts: Parts, body: DivisionBody) -> DivisionDocument:
     """Adds a division."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = Division(
             id=new_id(),
             name=_name(session, body.name, None),
@@ -127,7 +127,7 @@ def one_division(caller: Signed, parts: Parts, divisionId: str) -> DivisionDocum
 )
 def change_division(caller: Signed, parts: Parts, divisionId: str, body: DivisionBody) -> DivisionDocument:
     """Changes name and description of a division."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = _find(session, divisionId)
         wanted: dict[str, str | None] = {}
         if "name" in body.given():
@@ -150,7 +150,7 @@ def change_division(caller: Signed, parts: Parts, divisionId: str, body: Divisio
 )
 def delete_division(caller: Signed, parts: Parts, divisionId: str) -> None:
     """Removes a division that nothing and nobody belongs to, calls of the past included."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = _find(session, divisionId)
         if row.home:
             raise conflict("The home division stays.")

@@ -29,7 +29,7 @@ from earwitness.store import oauth, users
 from earwitness.store import recordings as recording_store
 from earwitness.store.tables import Recording, RecordingObject
 from earwitness.web.api import recording_documents as documents
-from earwitness.web.api.recording_audit import note_subject
+from earwitness.web.api.recording_audit import note_stranger, note_subject
 from earwitness.web.kernel.byte_ranges import ByteRange, UnsatisfiableError, parse
 from earwitness.web.kernel.errors import ApiError, not_found
 from earwitness.web.kernel.operations import PUBLIC, Family
@@ -107,14 +107,15 @@ def path_of(recording_id: str, key: str, format_id: str) -> str:
     return f"{PATH}/{recording_id}/{key}.{EXTENSIONS[format_id]}"
 
 
-def signed_subject(request: Request, parts: Services) -> Subject:
-    """For whom a signed address was made.
+def signed_subject(request: Request, parts: Services, action: str, recording_id: str) -> Subject:
+    """For whom a signed address was made; a refusal is noted as one of ``action``.
 
     :raises ApiError: 403, forged, altered or expired.
     """
     text = parts.signer.subject(request.url.path, request.query_params, parts.clock.now_us() / 1e6)
     kind, _, subject_id = (text or "").partition(":")
     if kind not in ("user", "client") or not subject_id:
+        note_stranger(parts, remote_address(request), action, "recording", entity_id=recording_id[:64])
         raise ApiError(403, "This address is not valid, or no longer.", "not.authorized")
     return Subject(kind, subject_id)
 
@@ -141,7 +142,7 @@ def media_head(request: Request, parts: Parts, recordingId: str, file: str) -> R
 
 
 def _serve(request: Request, parts: Services, recording_id: str, file: str, *, body: bool) -> Response:
-    subject, address = signed_subject(request, parts), remote_address(request)
+    subject, address = signed_subject(request, parts, "listen", recording_id), remote_address(request)
     key, _, extension = file.partition(".")
     format_id = FORMAT_OF.get(extension)
     with parts.database.reading() as session:

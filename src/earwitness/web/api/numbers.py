@@ -126,7 +126,7 @@ def create_pool(caller: Signed, parts: Parts, body: DidPoolInput) -> DidPoolDocu
             "invalid.value",
         )
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         for other in telephony.did_pools(session, size=10_000).items:
             if len(other.start_number) == len(start) and other.start_number <= end and start <= other.end_number:
                 raise conflict(f"The range overlaps {other.start_number} to {other.end_number}.")
@@ -164,7 +164,7 @@ def one_pool(caller: Signed, parts: Parts, didPoolId: str) -> DidPoolDocument:
 )
 def delete_pool(caller: Signed, parts: Parts, didPoolId: str) -> None:
     """Removes a range of numbers that belong to nobody."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find_for_delete(session, DidPool, didPoolId, "DID pool")
         if row is None:
             return
@@ -211,7 +211,7 @@ def one_number(caller: Signed, parts: Parts, didId: str) -> DidDocument:
 def change_number(caller: Signed, parts: Parts, didId: str, body: DidInput) -> DidDocument:
     """Gives a number to a user, whose phone then rings when it is dialled; without an owner it is free again."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = _find(session, didId)
         wanted: dict[str, str | None] = {"owner_type": None, "owner_id": None}
         if body.owner is not None and body.owner.id:

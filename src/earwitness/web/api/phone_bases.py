@@ -138,7 +138,7 @@ def create_phone_base(caller: Signed, parts: Parts, body: PhoneBaseInput) -> Pho
     metabase_id = (body.phone_meta_base.id if body.phone_meta_base is not None else None) or "generic_sip.json"
     if metabase_id not in METABASES:
         raise bad_request(f"There is no metabase {metabase_id}.", "phoneMetaBase.id", "invalid.value")
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         columns = named.new_columns(session, caller, body, parts.clock.now_us())
         row = PhoneBase(
             **columns,
@@ -211,7 +211,7 @@ def one_phone_base(caller: Signed, parts: Parts, phoneBaseId: str) -> PhoneBaseD
 )
 def change_phone_base(caller: Signed, parts: Parts, phoneBaseId: str, body: PhoneBaseInput) -> PhoneBaseDocument:
     """Changes phone base settings."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, PhoneBase, phoneBaseId, "phone base")
         wanted = named.changed_columns(session, body)
         if body.properties is not None:
@@ -229,7 +229,7 @@ def change_phone_base(caller: Signed, parts: Parts, phoneBaseId: str, body: Phon
 )
 def delete_phone_base(caller: Signed, parts: Parts, phoneBaseId: str) -> None:
     """Marks phone base settings deleted; phones made by them stay."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find_for_delete(session, PhoneBase, phoneBaseId, "phone base")
         if row is not None:
             named_store.delete(row, parts.clock.now_us(), caller.subject.id)

@@ -165,7 +165,7 @@ def list_phones(
 def create_phone(caller: Signed, parts: Parts, body: PhoneInput) -> PhoneDocument:
     """Makes a phone with its lines. SIP credentials: ``POST /api/v2/earwitness/stations/{stationId}/credentials``."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         base_id = body.phone_base_settings.id if body.phone_base_settings is not None else None
         base = (
             session.get(PhoneBase, named.must_exist(session, PhoneBase, base_id, "phoneBaseSettings.id"))
@@ -218,7 +218,7 @@ def one_phone(caller: Signed, parts: Parts, phoneId: str) -> PhoneDocument:
 def change_phone(caller: Signed, parts: Parts, phoneId: str, body: PhoneInput) -> PhoneDocument:
     """Changes a phone. Lines that the body no longer lists go, and their SIP accounts with them."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, Phone, phoneId, "phone")
         wanted = named.changed_columns(session, body)
         if body.properties is not None:
@@ -250,7 +250,7 @@ def change_phone(caller: Signed, parts: Parts, phoneId: str, body: PhoneInput) -
 def delete_phone(caller: Signed, parts: Parts, phoneId: str) -> None:
     """Marks a phone and its stations deleted; they can no longer register."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find_for_delete(session, Phone, phoneId, "phone")
         if row is None:
             return

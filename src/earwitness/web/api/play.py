@@ -70,7 +70,7 @@ def page_link(request: Request, caller: Signed, parts: Parts, recordingId: str) 
 @family.operation("GET", "/play/{recordingId}", "get_play", PUBLIC)
 def play(request: Request, parts: Parts, recordingId: str) -> HTMLResponse:
     """A page with a player. The address is signed."""
-    subject = media.signed_subject(request, parts)
+    subject = media.signed_subject(request, parts, "viewRecording", recordingId)
     with parts.database.reading() as session:
         row = media.find(parts, session, subject, recordingId)
         nonce = secrets.token_urlsafe(16)

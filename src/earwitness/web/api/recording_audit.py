@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Subject
 from earwitness.store import audit
 from earwitness.web.kernel.callers import Caller
 from earwitness.web.kernel.services import Services
+
+log = structlog.get_logger()
 
 
 def note(
@@ -73,3 +76,26 @@ def note_subject(
         return
     with parts.database.transaction() as own:
         write(own)
+
+
+def note_stranger(parts: Services, remote_address: str, action: str, entity_type: str, **more: Any) -> None:
+    """Tells of a refusal to somebody who came without any valid token or address: in the log, and as a row.
+
+    So that nobody fills the disk from outside, an address gets no more than a few rows in a time.
+
+    :param more: ``entity_id``, ``detail``.
+    """
+    if parts.strangers.take(remote_address, parts.clock.monotonic()).exceeded:
+        return
+    log.warning("web.stranger_refused", action=action, remote_address=remote_address, **more)
+    with parts.database.transaction() as session:
+        audit.add(
+            session,
+            at=parts.clock.now_us(),
+            subject=audit.ANONYMOUS,
+            action=action,
+            entity_type=entity_type,
+            remote_address=remote_address,
+            result="denied",
+            **more,
+        )

@@ -24,7 +24,7 @@ from earwitness.web.api.recording_documents import DEFAULT_FORMAT, RecordingDocu
 from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import DateInput, Reference, RequestBody
-from earwitness.web.kernel.errors import bad_request, missing_permissions, not_found
+from earwitness.web.kernel.errors import ApiError, bad_request, missing_permissions, not_found
 from earwitness.web.kernel.operations import Family, any_of
 from earwitness.web.kernel.paging import CommaList
 from earwitness.web.kernel.services import Parts, Services, base_url
@@ -183,24 +183,39 @@ def change_recording(
     wanted: dict[str, int | None] = body.given()
     if clear_export:
         wanted["export_date"] = None
-    now = parts.clock.now_us()
-    with parts.database.transaction() as session:
-        row = recording_store.get(session, caller.access, recordingId)
-        if row is None or row.conversation_id != conversationId or row.file_state == "DELETED":
-            raise not_found("recording", recordingId)
-        new = changes.differing(row, wanted)
-        restores = row.file_state == "ARCHIVED" and new.get("archive_date") is not None
-        needed = RESTORE if restores else EDIT_RETENTION
-        if recording_store.get(session, caller.access, recordingId, needed) is None:
-            raise missing_permissions((needed,), every=True)
-        if new:
-            detail = {"before": {key: getattr(row, key) for key in new}, "after": new}
-            changes.apply(row, new, None)
-            row.version += 1
-            row.modified_at = now
-            note(parts, caller, "editRetention", "recording", row.id, conversationId, session=session, detail=detail)
-            session.flush()
-        return _document(request, caller, parts, session, row, DEFAULT_FORMAT)
+    try:
+        with parts.database.transaction() as session:
+            row = _change(parts, caller, session, conversationId, recordingId, wanted)
+            return _document(request, caller, parts, session, row, DEFAULT_FORMAT)
+    except ApiError:
+        note(parts, caller, "editRetention", "recording", recordingId, conversationId, allowed=False)
+        raise
+
+
+def _change(
+    parts: Services,
+    caller: Caller,
+    session: Session,
+    conversation_id: str,
+    recording_id: str,
+    wanted: dict[str, int | None],
+) -> Recording:
+    row = recording_store.get(session, caller.access, recording_id)
+    if row is None or row.conversation_id != conversation_id or row.file_state == "DELETED":
+        raise not_found("recording", recording_id)
+    new = changes.differing(row, wanted)
+    restores = row.file_state == "ARCHIVED" and new.get("archive_date") is not None
+    needed = RESTORE if restores else EDIT_RETENTION
+    if recording_store.get(session, caller.access, recording_id, needed) is None:
+        raise missing_permissions((needed,), every=True)
+    if new:
+        detail = {"before": {key: getattr(row, key) for key in new}, "after": new}
+        changes.apply(row, new, None)
+        row.version += 1
+        row.modified_at = parts.clock.now_us()
+        note(parts, caller, "editRetention", "recording", row.id, conversation_id, session=session, detail=detail)
+        session.flush()
+    return row
 
 
 @family.operation(

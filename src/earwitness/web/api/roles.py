@@ -204,7 +204,7 @@ def create_role(caller: Signed, parts: Parts, body: RoleInput) -> RoleDocument:
     now = parts.clock.now_us()
     permissions, policies = _permissions(body), _policies(body)
     check_may_give(caller, permissions, policies, EVERY_DIVISION)
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         role = Role(
             id=new_id(),
             name=_free_name(session, body.name, None),
@@ -262,7 +262,7 @@ def change_role(caller: Signed, parts: Parts, roleId: str, body: RoleInput) -> R
 
 def _change(caller: Caller, parts: Parts, role_id: str, body: RoleInput) -> RoleDocument:
     given = body.given()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         role = find_role(session, role_id)
         wanted: dict[str, Any] = {}
         if "name" in given:
@@ -298,7 +298,7 @@ def _change(caller: Caller, parts: Parts, role_id: str, body: RoleInput) -> Role
 )
 def delete_role(caller: Signed, parts: Parts, roleId: str) -> None:
     """Removes a role; its grants go with it. Built-in roles stay."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         role = find_role(session, roleId)
         if role.is_base:
             raise conflict("Built-in roles cannot be deleted.")

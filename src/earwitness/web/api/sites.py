@@ -84,7 +84,7 @@ def list_sites(
 )
 def create_site(caller: Signed, parts: Parts, body: SiteInput) -> SiteDocument:
     """Adds a site."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = Site(**named.new_columns(session, caller, body, parts.clock.now_us()), extra=_extra(body))
         session.add(row)
         session.flush()
@@ -113,7 +113,7 @@ def one_site(caller: Signed, parts: Parts, siteId: str) -> SiteDocument:
 )
 def change_site(caller: Signed, parts: Parts, siteId: str, body: SiteInput) -> SiteDocument:
     """Changes a site."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, Site, siteId, "site")
         wanted = named.changed_columns(session, body)
         wanted["extra"] = {**row.extra, **_extra(body)}
@@ -132,7 +132,7 @@ def change_site(caller: Signed, parts: Parts, siteId: str, body: SiteInput) -> S
 )
 def delete_site(caller: Signed, parts: Parts, siteId: str) -> None:
     """Marks a site deleted. One must stay."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find_for_delete(session, Site, siteId, "site")
         if row is None:
             return

@@ -17,6 +17,7 @@ from earwitness.store.tables import Station
 from earwitness.web.api import named
 from earwitness.web.api.named import ADMINISTERS_TELEPHONY
 from earwitness.web.api.user_stations import UserStations, user_stations
+from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, RequestBody
 from earwitness.web.kernel.errors import bad_request, conflict, not_found
@@ -104,7 +105,7 @@ def one_station(caller: Signed, parts: Parts, stationId: str) -> StationDocument
 )
 def unseat(caller: Signed, parts: Parts, stationId: str) -> None:
     """Nobody sits at the station any more."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, Station, stationId, "station")
         telephony.associate(session, row, None, parts.clock.now_us(), caller.subject.id)
 
@@ -184,7 +185,7 @@ def my_stations(caller: Signed, parts: Parts) -> UserStations:
 def take_a_seat(caller: Signed, parts: Parts, stationId: str) -> None:
     """The caller sits down at a station that is free."""
     user_id = _self(caller)
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, Station, stationId, "station")
         if row.user_id not in (None, user_id):
             raise conflict("Somebody else sits there.")
@@ -200,7 +201,7 @@ def take_a_seat(caller: Signed, parts: Parts, stationId: str) -> None:
 )
 def stand_up(caller: Signed, parts: Parts) -> None:
     """The caller leaves the station."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _unseat_user(session, caller, _self(caller), parts.clock.now_us())
 
 
@@ -227,7 +228,7 @@ def stations_of(caller: Signed, parts: Parts, userId: str) -> UserStations:
 )
 def seat(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
     """Seats a user at a station, whoever sat there before."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
         row = named.find(session, Station, stationId, "station")
         telephony.associate(session, row, userId, parts.clock.now_us(), caller.subject.id)
@@ -242,7 +243,7 @@ def seat(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
 )
 def unseat_user(caller: Signed, parts: Parts, userId: str) -> None:
     """A user leaves the station."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
         _unseat_user(session, caller, userId, parts.clock.now_us())
 
@@ -256,7 +257,7 @@ def unseat_user(caller: Signed, parts: Parts, userId: str) -> None:
 )
 def set_default(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
     """Makes a station the default of a user."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
         row = named.find(session, Station, stationId, "station")
         telephony.set_default_user(session, row, userId, parts.clock.now_us(), caller.subject.id)
@@ -271,7 +272,7 @@ def set_default(caller: Signed, parts: Parts, userId: str, stationId: str) -> No
 )
 def clear_default(caller: Signed, parts: Parts, userId: str) -> None:
     """A user has no default station any more."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
         for row in telephony.stations(session, user_id=userId, size=100).items:
             if row.default_user_id == userId:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from earwitness.domain.access import Subject
 from earwitness.store import audit, oauth, users
 from earwitness.store.tables import OauthClient
+from earwitness.web.api.recording_audit import note_stranger
 from earwitness.web.kernel.callers import Signed
 from earwitness.web.kernel.documents import Document, Moment
 from earwitness.web.kernel.errors import ApiError
@@ -184,6 +185,8 @@ class _guarded:  # noqa: N801 (reads as a word at its uses)
     def refuse(self) -> TokenReply:
         """:raises ApiError: 401, always; the guess is counted."""
         self._parts.guesses.failed(self._name, self._address, self._parts.clock.monotonic())
+        kind, _, name = self._name.partition(":")
+        note_stranger(self._parts, self._address, "signIn", kind, detail={"name": name})
         raise ApiError(
             401,
             "Invalid credentials.",

@@ -135,7 +135,7 @@ def create_trunk_base(caller: Signed, parts: Parts, body: TrunkBaseInput) -> Tru
     metabase = _metabase(body)
     properties = {**trunk_properties.template(), **_properties(body)}
     trunk_properties.check(properties)
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = TrunkBase(
             **named.new_columns(session, caller, body, parts.clock.now_us()),
             trunk_metabase_id=metabase.id,
@@ -268,7 +268,7 @@ def change_trunk_base(
 
     ``properties`` are replaced as a whole; a password that is absent or masked stays.
     """
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find(session, TrunkBase, trunkBaseSettingsId, "trunk base")
         wanted = named.changed_columns(session, body)
         if body.state in ("active", "inactive"):
@@ -296,7 +296,7 @@ def change_trunk_base(
 )
 def delete_trunk_base(caller: Signed, parts: Parts, trunkBaseSettingsId: str) -> None:
     """Marks trunk base settings and their trunks deleted. Calls in progress go on."""
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         row = named.find_for_delete(session, TrunkBase, trunkBaseSettingsId, "trunk base")
         if row is not None:
             trunk_store.delete_base(session, row, parts.clock.now_us(), caller.subject.id)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from earwitness.archive.render.renderer import SUPPORTED_AUDIO_FORMATS
 from earwitness.domain.recording import settings as recording
 from earwitness.store.snapshot import seconds
 from earwitness.store.trunks import MASK, SECRET_KEYS
@@ -165,10 +164,10 @@ def check(properties: Mapping[str, Any]) -> None:
                 raise recording.SettingsError(key, problem)
     except recording.SettingsError as error:
         raise bad_request(f"properties.{error}", f"properties.{error.key}", "invalid.value") from error
-    if trunk_recording.audio_format not in SUPPORTED_AUDIO_FORMATS:
+    if trunk_recording.audio_format not in recording.SUPPORTED_AUDIO_FORMATS:
         raise bad_request(
             f"properties.trunk_recording_audioFormat: recordings cannot be made in {trunk_recording.audio_format}; "
-            f"take one of {', '.join(SUPPORTED_AUDIO_FORMATS)}",
+            f"take one of {', '.join(recording.SUPPORTED_AUDIO_FORMATS)}",
             "properties.trunk_recording_audioFormat",
             "invalid.value",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from earwitness.store import oauth, oauth_queries, users
 from earwitness.web.api import users as users_api
 from earwitness.web.api.password_rules import acceptable
+from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Signed
 from earwitness.web.kernel.documents import RequestBody
 from earwitness.web.kernel.errors import ApiError, bad_request
@@ -42,7 +43,7 @@ def change_my_password(caller: Signed, parts: Parts, body: MyPassword) -> None:
         parts.guesses.failed(name, caller.remote_address, now)
         raise bad_request("The old password is not right.", "oldPassword", "invalid.password")
     hashed = hash_password(acceptable(body.new_password))
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         user = users_api.find_user(session, caller.user_id)
         user.password_hash = hashed
         users.touch(user, parts.clock.now_us(), caller.subject.id)
@@ -59,7 +60,7 @@ def change_my_password(caller: Signed, parts: Parts, body: MyPassword) -> None:
 def set_password(caller: Signed, parts: Parts, userId: str, body: NewPassword) -> None:
     """Sets a user's password; every token of the user ends."""
     hashed = hash_password(acceptable(body.new_password))
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         user = users_api.find_user(session, userId)
         users_api.check_division(caller, "directory:user:setPassword", user.division_id)
         users_api.check_no_more_than_own(session, caller, user.id)

@@ -185,7 +185,7 @@ def create_user(caller: Signed, parts: Parts, body: CreateUser) -> UserDocument:
     name, email = changes.required_text(body.name, "name"), _email(body.email)
     hashed = hash_password(acceptable(body.password)) if body.password is not None else None
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         division_id = divisions.chosen(session, body.division_id)
         check_division(caller, "directory:user:add", division_id)
         if users.by_email(session, email) is not None:
@@ -278,7 +278,7 @@ def one_user(
 def change_user(caller: Signed, parts: Parts, userId: str, body: UpdateUser) -> UserDocument:
     """Changes a user; ``state`` active brings a deleted one back. A user who is not active loses every token."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         user = find_user(session, userId, deleted=True)
         check_division(caller, "directory:user:edit", user.division_id, "directory:organization:admin")
         given = body.given()
@@ -319,7 +319,7 @@ def change_user(caller: Signed, parts: Parts, userId: str, body: UpdateUser) -> 
 def delete_user(caller: Signed, parts: Parts, userId: str) -> dict[str, Any]:
     """Marks a user deleted; what the user did stays on record. Deleting twice is deleting once."""
     now = parts.clock.now_us()
-    with parts.database.transaction() as session:
+    with changes.changing(parts, caller) as session:
         user = find_user(session, userId, deleted=True)
         check_division(caller, "directory:user:delete", user.division_id, "directory:organization:admin")
         if user.state != "deleted":

@@ -1,11 +1,27 @@
-"""Changing a row so that the same request twice is the same as once (S20)."""
+"""Changing a row so that the same request twice is the same as once (S20), and so that the audit log tells of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from earwitness.store.change_audit import Watch
+from earwitness.web.kernel.callers import Caller
 from earwitness.web.kernel.errors import bad_request, conflict
+from earwitness.web.kernel.services import Services
+
+
+@contextmanager
+def changing(parts: Services, caller: Caller) -> Iterator[Session]:
+    """A transaction that leaves a row in the audit log for every object of the configuration that it changed."""
+    with parts.database.transaction() as session:
+        watch = Watch(session)
+        yield session
+        session.flush()
+        watch.write(at=parts.clock.now_us(), subject=caller.subject, remote_address=caller.remote_address)
 
 
 def differing(row: object, values: Mapping[str, Any]) -> dict[str, Any]:

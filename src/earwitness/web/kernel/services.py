@@ -14,7 +14,7 @@ from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.clock import Clock
 from earwitness.web.kernel.edge_control import EdgeControl
 from earwitness.web.kernel.signing import UrlSigner
-from earwitness.web.kernel.throttle import GuessBrake
+from earwitness.web.kernel.throttle import GuessBrake, RateLimit
 
 
 @dataclass(slots=True)
@@ -28,6 +28,8 @@ class Services:
     box: SecretBox
     clock: Clock = field(default_factory=Clock)
     guesses: GuessBrake = field(default_factory=GuessBrake)
+    strangers: RateLimit = field(default_factory=lambda: RateLimit(20))
+    """Rows of the audit log that people without a token may cause, an address and window."""
     _vault: Vault | None = None
 
     @property
