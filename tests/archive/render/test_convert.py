@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tape_maker import decode_file, dominant, talk
 
-from earwitness.archive.render import Peaks, UnsupportedFormatError, render_tape
+from earwitness.archive.render import Peaks, UnsupportedFormatError, render_tape, wav
 from earwitness.archive.render.convert import FORMATS, MasterError, convert, open_master, read_samples
 
 MakeSpool = Callable[..., Any]
 
 SECONDS = 6.01
+G726_HEAD = wav.header(wav.G726, 8000, 1, 500)
 
 
 @pytest.fixture(scope="module", params=["audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16"])
@@ -75,14 +76,27 @@ def test_a_mixed_master_has_one_channel(spool: MakeSpool) -> None:
         convert(master, "WAV", io.BytesIO(), channel=1)
 
 
+@pytest.mark.parametrize("target", list(FORMATS))
+def test_a_g726_master_converts(spool: MakeSpool, target: str) -> None:
+    master, out = io.BytesIO(), io.BytesIO()
+    plan = spool(audio_format="audio/G726-32", dual_channel=False).simple(SECONDS, talk(440, 6.0), [])
+    render_tape(plan, master.write)
+    convert(master, target, out)
+    samples, rate = decode_file(out.getvalue())
+    assert len(samples) / rate == pytest.approx(SECONDS, abs=0.03)
+    assert all(abs(hz - 440) < 15 for hz in dominant(samples[:, 0], rate)[1:59])
+
+
 def test_unknown_formats_are_refused(spool: MakeSpool) -> None:
     with pytest.raises(UnsupportedFormatError, match="WEBM"):
         convert(io.BytesIO(b"OggS"), "WMA", io.BytesIO())
 
 
-def test_an_empty_recording_converts(spool: MakeSpool) -> None:
+@pytest.mark.parametrize("audio_format", ["audio/opus", "audio/L16", "audio/G726-32"])
+def test_an_empty_recording_converts(spool: MakeSpool, audio_format: str) -> None:
     master = io.BytesIO()
-    render_tape(spool().simple(0.0, [], []), master.write)
+    dual = audio_format != "audio/G726-32"
+    render_tape(spool(audio_format=audio_format, dual_channel=dual).simple(0.0, [], []), master.write)
     for target in FORMATS:
         out = io.BytesIO()
         convert(master, target, out)
@@ -90,7 +104,9 @@ def test_an_empty_recording_converts(spool: MakeSpool) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=300), st.sampled_from([b"", b"OggS", b"RIFF....WAVE", b"RIFF....WAVEfmt \x10\0\0\0"]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"OggS", b"RIFF....WAVE", b"RIFF....WAVEfmt \x10\0\0\0", G726_HEAD])
+)
 def test_garbage_is_no_master(data: bytes, head: bytes) -> None:
     try:
         master = open_master(io.BytesIO(head + data))

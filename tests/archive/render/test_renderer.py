@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tape_maker import PAYLOAD_TYPES, START_US, Packet, decode_file, dominant, rtp, talk
 
 from earwitness.archive.render import Renderer, Rendering, TapePlan, UnsupportedFormatError, render_tape, render_to_file
+from earwitness.archive.render.convert import read_samples
 from earwitness.archive.render.packets import Packets, read_tape
 from earwitness.archive.render.renderer import check_audio_format, master_sink
 
@@ -280,7 +281,36 @@ def test_a9_masters_without_encoding(spool: MakeSpool, audio_format: str, tag: i
     assert_tones(samples, rate)
 
 
-@pytest.mark.parametrize("audio_format", ["audio/G726-32", "audio/GSM", "audio/TrueSpeech", "", "audio/midi"])
+@pytest.mark.parametrize("payload_type", [0, 9])
+@pytest.mark.parametrize("seconds", [3.0, 2.000125])
+def test_a9_a_g726_master_is_mono_at_32_kbit(spool: MakeSpool, payload_type: int, seconds: float) -> None:
+    """Also of a wideband call: the format knows 8000 samples a second only."""
+    out = io.BytesIO()
+    packets = talk(440, 3.0, payload_type=payload_type), talk(1000, 3.0, payload_type=payload_type, ssrc=9)
+    plan = spool(audio_format="audio/G726-32", dual_channel=False).simple(seconds, *packets)
+    rendering = render_tape(plan, out.write)
+    assert (rendering.media_type, rendering.rate, rendering.channels) == ("audio/wav", 8000, 1)
+    data = out.getvalue()
+    assert struct.unpack("<HHIIHH", data[20:36]) == (0x45, 1, 8000, 4000, 1, 4)
+    assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
+    expected = round(seconds * 8000)
+    assert 0 <= len(data) - 58 - (expected + 1) // 2 <= 1
+    samples, rate = read_samples(io.BytesIO(data))
+    assert (len(samples), rate) == (expected, 8000)
+    spectrum = np.abs(np.fft.rfft(samples[:16000, 0].astype(float)))
+    assert spectrum[880] > 100 * np.median(spectrum)
+    assert spectrum[2000] > 100 * np.median(spectrum)
+    other, _ = decode_file(data)
+    assert np.array_equal(other[:expected], samples)
+
+
+def test_a8_g726_has_one_channel(spool: MakeSpool) -> None:
+    plan = spool(audio_format="audio/G726-32", dual_channel=True).simple(1.0, [], [])
+    with pytest.raises(UnsupportedFormatError, match="one channel"):
+        render_tape(plan, lambda data: None)
+
+
+@pytest.mark.parametrize("audio_format", ["audio/GSM", "audio/TrueSpeech", "", "audio/midi"])
 def test_a9_formats_that_cannot_be_written_are_refused(audio_format: str) -> None:
     with pytest.raises(UnsupportedFormatError, match="audio/opus"):
         check_audio_format(audio_format)

@@ -4,7 +4,6 @@ from earwitness.archive.render.annotations import PauseAnnotation, annotate
 from earwitness.archive.render.peaks import Peaks
 from earwitness.archive.render.plan import TapePlan, plan_folder, plan_tapes
 from earwitness.archive.render.renderer import (
-    SUPPORTED_AUDIO_FORMATS,
     Renderer,
     Rendering,
     UnsupportedFormatError,
@@ -15,7 +14,6 @@ from earwitness.archive.render.renderer import (
 from earwitness.archive.render.sheet import ChannelSheet, Gap, QualitySheet
 
 __all__ = [
-    "SUPPORTED_AUDIO_FORMATS",
     "ChannelSheet",
     "Gap",
     "PauseAnnotation",

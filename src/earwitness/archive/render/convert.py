@@ -16,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import codecs, ogg, opus, wav
+from earwitness.archive.render import codecs, g726, ogg, opus, wav
 from earwitness.archive.render.renderer import COMPLEXITY, Sink, UnsupportedFormatError, bitrate, mix
 
 I16 = NDArray[np.int16]
@@ -232,10 +232,19 @@ def _opus_blocks(stream: ogg.OggReader) -> Iterator[I16]:
             yield block
 
 
+def _g726_blocks(source: BinaryIO, length: int) -> Iterator[I16]:
+    try:
+        yield from g726.blocks(source, length)
+    except av.error.FFmpegError as error:
+        raise MasterError(f"a G.726 file that is damaged: {error}") from error
+
+
 def _open_wav(source: BinaryIO) -> Master:
     """A WAV of ours: one ``fmt`` and one ``data`` chunk."""
     source.seek(12)
     tag = channels = rate = 0
+    told: int | None = None
+    """Samples by the ``fact`` chunk."""
     while len(head := source.read(8)) == 8:
         name, size = head[:4], struct.unpack("<I", head[4:])[0]
         if name == b"fmt ":
@@ -244,18 +253,23 @@ def _open_wav(source: BinaryIO) -> Master:
                 raise MasterError("a WAV that is cut short")
             tag, channels, rate = struct.unpack("<HHI", layout)
             source.seek(size - 8 + size % 2, io.SEEK_CUR)
+        elif name == b"fact" and size == 4:
+            told = int.from_bytes(source.read(4), "little")
         elif name == b"data":
             break
         else:
             source.seek(size + size % 2, io.SEEK_CUR)
     else:
         raise MasterError("a WAV without samples")
-    if tag not in (wav.PCM, wav.A_LAW, wav.MU_LAW) or not 1 <= channels <= 2 or not rate:
+    if tag not in wav.BITS or not 1 <= channels <= (1 if tag == wav.G726 else 2) or not rate:
         raise MasterError("a WAV that is not one of ours")
     begin = source.tell()
     available = source.seek(0, io.SEEK_END) - begin
     source.seek(begin)
     size = available if size == 0xFFFFFFFF else min(size, available)
+    if tag == wav.G726:
+        length = 2 * size if told is None else min(2 * size, told)
+        return Master(rate, channels, length, False, _g726_blocks(source, length))
     width = channels * (2 if tag == wav.PCM else 1)
     length = size // width
 

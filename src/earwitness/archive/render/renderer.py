@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import codecs, wav
+from earwitness.archive.render import codecs, g726, wav
 from earwitness.archive.render.channel import Channel, Tally
 from earwitness.archive.render.ogg import OggOpus
 from earwitness.archive.render.opus import RATES
@@ -25,13 +25,9 @@ from earwitness.archive.render.packets import Packets, read_tape
 from earwitness.archive.render.peaks import Meter, Peaks
 from earwitness.archive.render.plan import Codec, TapePlan
 from earwitness.archive.render.sheet import ChannelSheet, QualitySheet
+from earwitness.domain.recording.settings import SUPPORTED_AUDIO_FORMATS
 
 I16 = NDArray[np.int16]
-
-SUPPORTED_AUDIO_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16")
-"""Values of ``trunk_recording_audioFormat`` that can be recorded. Of A9's list, G726-32, GSM and TrueSpeech cannot:
-they are mono formats without an encoder in our libraries, and a trunk that asks for them is refused when it is set
-up."""
 
 COMPLEXITY = 1
 """Of libopus. Measured on two voices at 8 kHz, 24 kbit/s, packets of 60 ms (CPU s per hour of call; log spectral
@@ -95,7 +91,7 @@ class Rendering:
 def check_audio_format(audio_format: str) -> None:
     """Refuses a trunk's audio format that cannot be written.
 
-    :raises UnsupportedFormatError: see ``SUPPORTED_AUDIO_FORMATS``.
+    :raises UnsupportedFormatError: see ``domain.recording.settings.SUPPORTED_AUDIO_FORMATS``.
     """
     if audio_format not in SUPPORTED_AUDIO_FORMATS:
         raise UnsupportedFormatError(
@@ -217,6 +213,10 @@ def master_sink(plan: TapePlan, write: Callable[[bytes], object]) -> Callable[[i
             serial = zlib.crc32(plan.tape_id.encode())
             return OggOpus(write, rate, channels, serial=serial, bitrate=bitrate(rate, channels), complexity=COMPLEXITY)
         length = sum(round(opening.length_us * rate / 1e6) for opening in plan.openings)
+        if plan.audio_format == "audio/G726-32":
+            if (rate, channels) != (g726.RATE, 1):
+                raise UnsupportedFormatError(f"audio/G726-32 has one channel at {g726.RATE} samples a second")
+            return g726.G726Wav(write, length=length)
         return wav.Wav(write, rate, channels, length=length, tag=tags[plan.audio_format])
 
     return make
@@ -240,7 +240,8 @@ def render_tape(
     heard: set[Codec] = set()
     for file in files:
         heard |= codecs_heard(plan, read(file))
-    renderer = Renderer(plan, choose_rate(heard), sink or master_sink(plan, write))
+    rate = g726.RATE if sink is None and plan.audio_format == "audio/G726-32" else choose_rate(heard)
+    renderer = Renderer(plan, rate, sink or master_sink(plan, write))
     for number, opening in enumerate(plan.openings):
         renderer.open(opening.from_us)
         for channel in (0, 1):

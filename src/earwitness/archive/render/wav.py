@@ -1,4 +1,4 @@
-"""WAV files: PCM16, mu-law and A-law, written in one pass because the length is known beforehand."""
+"""WAV files: PCM16, mu-law, A-law (and heads of G.726), written in one pass because the length is known beforehand."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from earwitness.archive.render.codecs import ALAW, ULAW
 I16 = NDArray[np.int16]
 U8 = NDArray[np.uint8]
 
-PCM, A_LAW, MU_LAW = 1, 6, 7
+PCM, A_LAW, MU_LAW, G726 = 1, 6, 7, 0x45
 """Format tags (RFC 2361)."""
+BITS = {PCM: 16, A_LAW: 8, MU_LAW: 8, G726: 4}
+"""Of a sample."""
 
 
 def _inverse(table: I16) -> U8:
@@ -41,9 +43,9 @@ def encode(samples: I16, tag: int) -> bytes:
 
 def header(tag: int, rate: int, channels: int, samples: int) -> bytes:
     """Everything before the samples. Beyond 4 GiB the sizes say 0xFFFFFFFF, which players read as "to the end"."""
-    width = 2 if tag == PCM else 1
-    size = samples * channels * width
-    layout = struct.pack("<HHIIHH", tag, channels, rate, rate * channels * width, channels * width, 8 * width)
+    bits = channels * BITS[tag]
+    size = -(-samples * bits // 8)
+    layout = struct.pack("<HHIIHH", tag, channels, rate, rate * bits // 8, max(1, bits // 8), BITS[tag])
     chunks = b"fmt " + (struct.pack("<I", 16) + layout if tag == PCM else struct.pack("<I", 18) + layout + b"\0\0")
     if tag != PCM:
         chunks += b"fact" + struct.pack("<II", 4, min(samples, 0xFFFFFFFF))

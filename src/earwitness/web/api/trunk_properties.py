@@ -179,6 +179,13 @@ def shown(properties: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str
     return {**properties, **masks}
 
 
+def merged(stored: Mapping[str, Any], secrets: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change makes of the stored properties: absent keys stay, null ones go (S14)."""
+    kept = {key: value for key, value in {**stored, **sent}.items() if value is not None}
+    gone = {key for key in SECRET_KEYS & sent.keys() if sent[key] is None and key in secrets}
+    return kept | {key: wrapped("") for key in gone}
+
+
 def differ(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
     """Whether ``sent`` asks for anything that is not stored yet. A secret in the clear always does."""
     plain = {key: value for key, value in sent.items() if key not in SECRET_KEYS}
