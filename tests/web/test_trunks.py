@@ -120,3 +120,20 @@ def test_agents_do_not_see_trunks(site):
         sdk.TelephonyProvidersEdgeApi(site.sdk("agent")).get_telephony_providers_edges_trunks()
     assert caught.value.status == 403
     assert refusal(caught)["code"] == "missing.permissions"
+
+
+def test_s14_properties_that_a_change_does_not_name_stay(sqlite_site):
+    http = sqlite_site.http()
+    path = "/api/v2/telephony/providers/edges/trunkbasesettings"
+    properties = {"trunk_recording_enabled": instance(True), PASSWORD: instance("hush"), "odd": 1}
+    made = http.post(path, json={"name": "X", "trunkMetabase": {"id": METABASE}, "properties": properties}).json()
+    one = f"{path}/{made['id']}"
+    changed = http.put(one, json={"properties": {"trunk_label": instance("L")}}).json()
+    assert changed["properties"] == {**made["properties"], "trunk_label": instance("L")}
+    for _ in range(2):
+        body = {"properties": {"odd": None, PASSWORD: None}, "version": changed["version"]}
+        less = http.put(one, json=body)
+        assert less.status_code == 200, less.text
+    assert "odd" not in less.json()["properties"]
+    assert less.json()["properties"][PASSWORD] == instance(None)
+    assert less.json()["properties"]["trunk_recording_enabled"] == instance(True)

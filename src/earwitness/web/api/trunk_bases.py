@@ -266,7 +266,8 @@ def change_trunk_base(
 ) -> TrunkBaseDocument:
     """Changes trunk base settings. The edge follows within a second; calls in progress keep what they began with.
 
-    ``properties`` are replaced as a whole; a password that is absent or masked stays.
+    Of ``properties``, keys that are absent stay and those that are null go, a password as any other (S14); a masked
+    password stays.
     """
     with changes.changing(parts, caller) as session:
         row = named.find(session, TrunkBase, trunkBaseSettingsId, "trunk base")
@@ -277,7 +278,7 @@ def change_trunk_base(
             wanted["site_id"] = _site(session, body)
         before = (row.properties, row.secrets)
         if body.properties is not None:
-            properties = _properties(body)
+            properties = trunk_properties.merged(row.properties, row.secrets, body.properties)
             trunk_properties.check(properties)
             if trunk_properties.differ(properties, row.properties):
                 changes.check_version(row.version, body.version)
