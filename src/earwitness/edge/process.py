@@ -272,6 +272,8 @@ class Edge:
         await self.engine.stop()
         await self.transport.stop()
         await self._save_registrations()
+        if not self.switchboard.backlog.try_again():
+            log.error("events of ended calls could not be written", calls=len(self.switchboard.backlog))
         await asyncio.to_thread(self._sync.stop)
         self._yield()
         log.info("edge has stopped", calls_left=len(self.switchboard.conversations))
@@ -415,6 +417,7 @@ class Edge:
             "tables": self.transport.endpoint.sizes,
             "sip": dict(self.transport.endpoint.counters),
             "clockErrorSeconds": round(self._clock_error(), 3),
+            "unwrittenConversations": len(self.switchboard.backlog),
             "mediaProcesses": len(self.engine.pids),
             "mediaPids": self.engine.pids,
             "legs": self.engine.leg_count,

@@ -439,3 +439,25 @@ def test_calls_that_cannot_be_recorded_are_refused_or_let_through(
     other.carrier.dial("+4930100")
     assert phone.told == ([] if refuse else ["invite"])
     assert other.carrier.statuses == ([status] if status else [])
+
+
+def test_events_of_a_call_that_ends_on_a_full_disk_are_written_when_there_is_room(
+    office: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, phone = _up(office)
+    real = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    phone.hang_up()
+    office.run(5)
+    assert office.types()[-1] == "segment.started"
+    assert office.switchboard.conversations == {}
+    assert len(office.switchboard.backlog) == 1
+    monkeypatch.setattr(os, "write", real)
+    office.run(2)
+    assert office.types()[-1] == "conversation.ended"
+    assert office.timeline().recording_state is not None
+    office.settled()

@@ -48,6 +48,33 @@ def test_what_the_disk_refuses_is_written_later(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "c" / "events.jsonl").read_bytes() == b"one\ntwo two\nthree\n"
 
 
+def test_the_end_of_a_call_is_kept_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MAX_PENDING", 1000)
+    real = os.write
+    log = EventLog(tmp_path / "c")
+    log.append([b"begin"])
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    for number in range(100):
+        log.append([b"%03d" % number + b"x" * 96])
+    log.append([b"end"])
+    assert log.close() is False
+    timers: list[Any] = []
+    told: list[int] = []
+    backlog = writer.Backlog(lambda delay, action: timers.append(action), lambda: told.append(1))
+    backlog.add(log)
+    timers.pop()()
+    assert (len(backlog), told) == (1, [])
+    monkeypatch.setattr(os, "write", real)
+    timers.pop()()
+    assert (len(backlog), told, timers) == (0, [1], [])
+    lines = (tmp_path / "c" / "events.jsonl").read_bytes().splitlines()
+    assert (lines[0], lines[1][:3], lines[-1]) == (b"begin", b"000", b"end")
+
+
 def test_memory_of_a_full_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_PENDING", 1000)
     (tmp_path / "file").touch()

@@ -453,7 +453,9 @@ class Conversation:
             log.error("the media engine did not complete the tapes in time", conversation=self.id)
         cause, by, at = ending
         self.story.tell("conversation.ended", at=at, cause=cause, by=by)
-        self.story.close()
+        unwritten = self.story.close()
+        if unwritten is not None:
+            self.services.backlog.add(unwritten)
         for leg in list(self.legs.values()):
             self._drop(leg)
         self._caller = self._callee = self._dialler = self._negotiation = self._vigil = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from earwitness.edge.calls.writer import Backlog
 from earwitness.edge.sip.events import Address, Authenticate, Flow, SessionHandler, Target
 from earwitness.edge.sip.session import Session
 from earwitness.media.engine.interface import MediaEngine
@@ -56,6 +57,7 @@ class Services:
     forget_leg: Callable[[str], None]
     connection_lost: Callable[[int], None]
     """A phone cannot be reached over this TCP connection any more."""
+    backlog: Backlog
     allow: tuple[str, ...]
     """Methods that we take."""
     edge_id: str = ""

@@ -70,10 +70,10 @@ class Story:
             self._publish(event)
         return written
 
-    def close(self) -> None:
-        """Writes what is left and closes the file."""
+    def close(self) -> EventLog | None:
+        """Writes what is left and closes the file. Gives the file when the disk did not take all of it."""
         self.flush()
-        self._log.close()
+        return None if self._log.close() else self._log
 
     def events(self) -> list[Event]:
         """Everything that was told and flushed."""

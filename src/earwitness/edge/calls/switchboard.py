@@ -26,6 +26,7 @@ from earwitness.edge.calls.directory import Directory
 from earwitness.edge.calls.plan import Attempt, Final, ToPhone, ToTrunk
 from earwitness.edge.calls.registration import Registration
 from earwitness.edge.calls.services import Caller, Services, Timer
+from earwitness.edge.calls.writer import Backlog
 from earwitness.edge.sip.headers import SipParseError
 from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.registrar import Registrar
@@ -102,6 +103,8 @@ class Switchboard:
         self._media_hosts = media_hosts
         self._spool = spool
         self._services: Services | None = None
+        self.backlog = Backlog(call_later, touched)
+        """Events of ended calls that the disk has not taken."""
 
     def connect(self, sip: Caller, engine: MediaEngine) -> None:
         """Calls can be made from now on."""
@@ -117,6 +120,7 @@ class Switchboard:
             register_leg=self._legs.__setitem__,
             forget_leg=self._forget_leg,
             connection_lost=self._connection_lost,
+            backlog=self.backlog,
             allow=ALLOW,
             edge_id=options.edge_id,
             dead_peer_s=options.dead_peer_s,

@@ -1,9 +1,9 @@
 """Writes what happened to the spool: ``spool/<conversation id>/events.jsonl``.
 
 One ``write`` per batch on a file opened with O_APPEND, so a killed process leaves whole lines but for the last. What
-the disk does not take (full, gone) stays in memory up to a bound and is written when the next batch succeeds. ``sync``
-makes the whole spool durable; ``SpoolSync`` calls it once a second off the event loop's thread, so that disk latency
-never delays a call.
+the disk does not take (full, gone) stays in memory up to a bound and is written when the next batch succeeds, or by
+``Backlog`` when the call is over: its last line hands the folder to the worker. ``sync`` makes the whole spool durable;
+``SpoolSync`` calls it once a second off the event loop's thread, so that disk latency never delays a call.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -33,10 +33,17 @@ class EventLog:
         """What the disk said last, while something waits for it."""
 
     def append(self, lines: Sequence[bytes]) -> bool:
-        """Adds lines (without line feeds). False when the disk did not take them; they are tried again next time."""
-        for line in lines:
-            self._pending += line
-            self._pending += b"\n"
+        """Adds lines (without line feeds). False when the disk did not take them; they are tried again next time.
+
+        Where too much waits already, what came before these lines is lost: the last ones are the end of the call.
+        """
+        data = b"".join(line + b"\n" for line in lines)
+        if len(self._pending) + len(data) > MAX_PENDING:
+            cut = self._pending.rfind(b"\n", 0, max(0, MAX_PENDING - len(data))) + 1
+            if cut < len(self._pending):
+                log.error("events are lost", folder=str(self._folder), bytes=len(self._pending) - cut)
+                del self._pending[cut:]
+        self._pending += data
         return self.flush()
 
     def flush(self) -> bool:
@@ -55,19 +62,59 @@ class EventLog:
             if self.failing is None:
                 log.error("events cannot be written", folder=str(self._folder), error=error.strerror)
             self.failing = error
-            if len(self._pending) > MAX_PENDING:
-                cut = self._pending.rfind(b"\n", 0, MAX_PENDING) + 1
-                del self._pending[cut:]
             return False
         self.failing = None
         return True
 
-    def close(self) -> None:
-        """Tries once more and lets go."""
-        self.flush()
+    def close(self) -> bool:
+        """Tries once more and lets go. False when something still waits: then nothing is let go of."""
+        if not self.flush():
+            return False
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        return True
+
+
+class Backlog:
+    """Event files of calls that are over, which the disk did not take whole: tried again each second until it does."""
+
+    def __init__(
+        self, call_later: Callable[[float, Callable[[], None]], object], touched: Callable[[], None], every: float = 1.0
+    ) -> None:
+        """:param touched: told when one has been written. :param every: seconds."""
+        self._call_later = call_later
+        self._touched = touched
+        self._every = every
+        self._logs: list[EventLog] = []
+        self._waiting = False
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def add(self, unwritten: EventLog) -> None:
+        """``close`` of this one gave False."""
+        self._logs.append(unwritten)
+        self._wait()
+
+    def try_again(self) -> bool:
+        """True when nothing is left."""
+        before = len(self._logs)
+        self._logs = [item for item in self._logs if not item.close()]
+        if len(self._logs) < before:
+            log.warning("events of ended calls have been written", calls=before - len(self._logs))
+            self._touched()
+        return not self._logs
+
+    def _wait(self) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._call_later(self._every, self._due)
+
+    def _due(self) -> None:
+        self._waiting = False
+        if not self.try_again():
+            self._wait()
 
 
 def sync(folder: Path) -> None:
