@@ -223,3 +223,25 @@ def test_a_call_keeps_the_configuration_that_it_began_with(office: Any) -> None:
     assert office.registrar.all_bindings(office.clock.unix()) == []
     bert.hang_up()
     office.settled()
+
+
+def test_both_numbers_are_told_where_the_answer_renumbers(office: Any) -> None:
+    """RFC 3264 §6.1: each side sends under the numbers of the other's description."""
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234", phone.sdp(codecs="111 101"))
+    body = office.carrier.sdp(codecs="107 96")
+    for name, ours, theirs in ((b"opus", b"111", b"107"), (b"telephone-event", b"101", b"96")):
+        body = body.replace(b"rtpmap:" + ours + b" " + name, b"rtpmap:" + theirs + b" " + name)
+    office.carrier.session.accept(body)
+    office.run(0.2)
+    leg = next(leg for leg in office.conversation.legs.values() if leg.trunk is not None)
+    told = [event.data for event in office.story() if event.type == "leg.media" and event.data["leg_id"] == leg.id]
+    assert {number: codec[0] for number, codec in told[-1]["payload_types"].items()} == {
+        "107": "opus",
+        "96": "telephone-event",
+        "111": "opus",
+        "101": "telephone-event",
+    }
+    assert set(office.engine.remotes[leg.id].payload_types) == {107, 96}
+    caller = next(leg for leg in office.conversation.legs.values() if leg.trunk is None)
+    assert set(office.engine.remotes[caller.id].payload_types) == {111, 101}

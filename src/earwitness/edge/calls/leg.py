@@ -110,6 +110,15 @@ class Leg:
         seen = {item.payload_type for item in self.known}
         self.known += [item for item in formats if item.payload_type not in seen]
 
+    def on_the_wire(self) -> list[Format]:
+        """The negotiated formats under every number that may be seen: we send under those of the party's description,
+        the party under those of ours (RFC 3264 §6.1). Where a number means two things, it is what the party sends.
+        """
+        agreed = {item.codec for item in self.formats}
+        found = {item.payload_type: item for item in self.formats}
+        found.update({item.payload_type: item for item in self.known if item.codec in agreed})
+        return list(found.values())
+
     def remote(self) -> Remote:
         """What the media engine needs to know."""
         stream = self.stream
@@ -131,7 +140,7 @@ class Leg:
     def media_facts(self) -> dict[str, Any]:
         """Data of a ``leg.media`` event."""
         remote = self.remote()
-        types = {str(f.payload_type): [f.name, f.clock_rate, f.channels] for f in self.formats}
+        types = {str(f.payload_type): [f.name, f.clock_rate, f.channels] for f in self.on_the_wire()}
         facts: dict[str, Any] = {"leg_id": self.id, "payload_types": types}
         if remote.telephone_event is not None:
             facts["telephone_event"] = remote.telephone_event
