@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from earwitness.archive.render import Rendering, plan_folder, render_tape
+from earwitness.archive.render.plan import plan_folder
+from earwitness.archive.render.renderer import Rendering, render_tape
 from earwitness.archive.vault import Vault, create_keys
 from earwitness.worker.follow import BEGIN_US, MARGIN_US, TapeFollower
 from earwitness.worker.growing import GrowingLog, GrowingTape

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from earwitness.archive.render import plan_folder, render_tape
+from earwitness.archive.render.plan import plan_folder
+from earwitness.archive.render.renderer import render_tape
 from earwitness.archive.vault import Vault, create_keys
 from earwitness.worker import pool as pools
 from earwitness.worker import rendered

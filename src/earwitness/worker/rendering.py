@@ -16,8 +16,9 @@ from typing import IO, Any
 
 import structlog
 
-from earwitness.archive.render import Rendering, annotate, render_tape
+from earwitness.archive.render.annotations import annotate
 from earwitness.archive.render.plan import TapePlan, plan_tapes
+from earwitness.archive.render.renderer import Rendering, render_tape
 from earwitness.archive.vault import DestroyedError, Item, Vault, object_key
 from earwitness.worker import rendered
 from earwitness.worker.follow import FOLLOWED_FORMATS, TapeFollower

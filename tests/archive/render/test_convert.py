@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tape_maker import decode_file, dominant, talk
 
-from earwitness.archive.render import Peaks, UnsupportedFormatError, render_tape, wav
+from earwitness.archive.render import wav
 from earwitness.archive.render.convert import FORMATS, MasterError, convert, open_master, read_samples
+from earwitness.archive.render.peaks import Peaks
+from earwitness.archive.render.renderer import UnsupportedFormatError, render_tape
 
 MakeSpool = Callable[..., Any]
 

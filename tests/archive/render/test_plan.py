@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from tape_maker import PAYLOAD_TYPES, START_US
 
-from earwitness.archive.render import annotate, plan_folder
-from earwitness.archive.render.annotations import reason_of
-from earwitness.archive.render.plan import Codec
+from earwitness.archive.render.annotations import annotate, reason_of
+from earwitness.archive.render.plan import Codec, plan_folder
 
 MakeSpool = Callable[..., Any]
 SECOND = 1_000_000

@@ -14,10 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tape_maker import PAYLOAD_TYPES, START_US, Packet, decode_file, dominant, rtp, talk
 
-from earwitness.archive.render import Renderer, Rendering, TapePlan, UnsupportedFormatError, render_tape, render_to_file
 from earwitness.archive.render.convert import read_samples
 from earwitness.archive.render.packets import Packets, read_tape
-from earwitness.archive.render.renderer import check_audio_format, master_sink
+from earwitness.archive.render.plan import TapePlan
+from earwitness.archive.render.renderer import (
+    Renderer,
+    Rendering,
+    UnsupportedFormatError,
+    check_audio_format,
+    master_sink,
+    render_tape,
+    render_to_file,
+)
 
 MakeSpool = Callable[..., Any]
 

@@ -18,7 +18,6 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from earwitness.archive.render import convert
 from earwitness.archive.vault.errors import DestroyedError, NotSealedError, VaultError
 from earwitness.archive.vault.manifest import object_key
 from earwitness.archive.vault.reader import SealedItem
@@ -231,6 +230,8 @@ def _item(parts: Services, recording_id: str, key: str, format_id: str, channels
 def _derive(
     parts: Services, recording_id: str, derived_id: str, format_id: str, channel: int | None, master: SealedItem
 ) -> None:
+    from earwitness.archive.render import convert  # codec libraries take long to load, and web is to answer soon
+
     with _conversions:
         out = io.BytesIO()
         made = convert.convert(master.file(), format_id, out, channel=channel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from earwitness.archive.render.peaks import Peaks
 from earwitness.store.tables import Recording
 from earwitness.web.kernel.documents import Document, Moment, Reference
 
@@ -113,6 +112,8 @@ def waveform(row: Recording, key: str) -> list[float]:
     """Amplitudes 0..1 of a channel."""
     if not row.peaks:
         return []
+    from earwitness.archive.render.peaks import Peaks  # numpy takes long to load, and web is to answer soon
+
     return Peaks.from_bytes(row.peaks).waveform(WAVEFORM_POINTS, int(key) if key != STEREO else None)
 
 
