@@ -303,7 +303,8 @@ def test_a_silent_peer_that_is_there_keeps_the_call(office: Any) -> None:
     asked = sum("OPTIONS" in line for line in office.log)
     office.switchboard.on_media_event(media.Activity(leg, 0))
     office.run(300)
-    assert sum("OPTIONS" in line for line in office.log) == asked
+    every_leg_now_and_then = 2
+    assert sum("OPTIONS" in line for line in office.log) == asked + every_leg_now_and_then
     phone.hang_up()
     office.settled()
 
@@ -460,4 +461,97 @@ def test_events_of_a_call_that_ends_on_a_full_disk_are_written_when_there_is_roo
     office.run(2)
     assert office.types()[-1] == "conversation.ended"
     assert office.timeline().recording_state is not None
+    office.settled()
+
+
+def test_an_inactive_hold_of_two_dead_peers_ends(office: Any) -> None:
+    _, phone = _up(office)
+    phone.reinvite("inactive")
+    office.unplugged |= {CARRIER, phone.host}
+    office.run(400)
+    assert office.switchboard.conversations == {}
+    office.settled()
+
+
+def test_a_hold_of_living_peers_lasts(office: Any) -> None:
+    _, phone = _up(office)
+    phone.reinvite("inactive")
+    office.run(3600)
+    assert len(office.switchboard.conversations) == 1
+    phone.hang_up()
+    office.settled()
+
+
+def test_the_callee_hears_that_a_late_offer_was_narrowed(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100", b"", defer_ack=True)
+    phone.codecs = "0 8 101"
+    phone.answer()
+    office.carrier.session.ack(office.carrier.sdp(codecs="8 101"), "application/sdp")
+    office.run(0.5)
+    assert "reinvite" in phone.told
+    assert [item.payload_type for item in phone.offer.formats] == [8, 101]
+    for leg in office.conversation.legs.values():
+        assert set(office.engine.remotes[leg.id].payload_types) == {8, 101}
+
+
+def test_a_late_offer_that_was_taken_whole_is_not_told_again(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100", b"", defer_ack=True)
+    phone.answer(codecs="0 8 101")
+    office.carrier.session.ack(office.carrier.sdp(codecs="8 0 101"), "application/sdp")
+    office.run(0.5)
+    assert "reinvite" not in phone.told
+
+
+def test_a_flood_of_events_is_not_kept_in_memory(office: Any) -> None:
+    _up(office)
+    leg = _leg(office, CARRIER)
+    for number in range(300):
+        office.switchboard.on_media_event(media.SourceChanged(leg, 0, number, 0, 0, "ssrc"))
+    story = office.conversation.story
+    assert len(story.events()) == len(office.story()) > 300
+    assert not any(isinstance(value, list) and len(value) > 10 for value in (getattr(story, n) for n in vars(story)))
+
+
+def test_an_event_from_the_future_pulls_nothing_along(office: Any) -> None:
+    _, phone = _up(office)
+    leg = _leg(office, CARRIER)
+    later = office.engine.clock.now_us() + 3_600_000_000
+    office.switchboard.on_media_event(media.SourceChanged(leg, 0, 1, 0, later, "ssrc"))
+    phone.hang_up()
+    office.run(1)
+    story = office.story()
+    assert story[-1].at - story[0].at < 60_000_000
+
+
+@pytest.mark.parametrize("host", [CARRIER, PHONE])
+def test_a_call_whose_media_fail_ends(office: Any, host: str) -> None:
+    carrier, phone = _up(office)
+    office.switchboard.on_media_event(media.LegFailed(_leg(office, host), "out of file descriptors", 0))
+    office.run(0.2)
+    assert carrier.told[-1] == phone.told[-1] == "bye"
+    assert office.timeline().cause == "error"
+    office.settled()
+
+
+def test_a_caller_whose_media_fail_is_refused(office: Any) -> None:
+    office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    leg = office.conversation._caller.id
+    office.switchboard.on_media_event(media.LegFailed(leg, "out of file descriptors", 0))
+    office.run(0.2)
+    assert office.carrier.statuses[-1] == 503
+    office.settled()
+
+
+def test_a_phone_whose_media_fail_is_cancelled(office: Any) -> None:
+    phone = office.phone("anna", 1)
+    office.carrier.dial("+4930100")
+    phone.ring()
+    leg = next(leg.id for leg in office.conversation.legs.values() if leg.trunk is None)
+    office.switchboard.on_media_event(media.LegFailed(leg, "out of file descriptors", 0))
+    office.run(0.2)
+    assert phone.told[-1] == "cancelled"
+    assert office.carrier.statuses[-1] == 480
     office.settled()

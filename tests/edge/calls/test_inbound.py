@@ -419,8 +419,11 @@ def test_a_media_engine_that_never_completes_does_not_keep_the_call(office: Any)
     carrier, _ = _answered(office)
     office.engine.slow = True
     carrier.hang_up()
-    office.run(16)
-    assert office.types()[-1] == "conversation.ended"
+    office.run(60)
+    assert office.types()[-1] == "participant.left"
+    office.run(130)
+    assert office.types()[-2:] == ["tape.failed", "conversation.ended"]
+    assert office.story()[-2].data["opening"] == 0
     assert office.switchboard.conversations == {}
 
 

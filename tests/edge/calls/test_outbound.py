@@ -245,3 +245,51 @@ def test_both_numbers_are_told_where_the_answer_renumbers(office: Any) -> None:
     assert set(office.engine.remotes[leg.id].payload_types) == {107, 96}
     caller = next(leg for leg in office.conversation.legs.values() if leg.trunk is None)
     assert set(office.engine.remotes[caller.id].payload_types) == {111, 101}
+
+
+@pytest.mark.parametrize("body", [b"", b"sdp"])
+def test_183_that_brings_no_early_media_is_heard_as_ringing(office: Any, body: bytes) -> None:
+    phone = office.phone("anna", 1)
+    options = {"body": b"", "defer_ack": True} if body else {}
+    phone.dial("+49401234", **options)
+    office.carrier.session.progress(183, office.carrier.sdp() if body else b"", (), "application/sdp" if body else "")
+    office.run(0.2)
+    assert phone.statuses == [180]
+    office.carrier.session.progress(180)
+    office.run(0.2)
+    assert phone.statuses == [180]
+    assert "leg.ringing" in office.types()
+
+
+def _refusing(office: Any) -> Any:
+    first, second = office.snapshot.trunks
+    return replace(office.snapshot, trunks=(replace(first, refuse_unrecordable=True), second))
+
+
+def test_a_full_disk_is_heeded_where_a_trunk_is_dialled(office: Any) -> None:
+    office.switchboard.use(Directory(_refusing(office)))
+    office.switchboard.spool_full = True
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    assert (office.carrier.told, office.carrier_2.told) == ([], ["invite"])
+    office.carrier_2.answer()
+    phone.hang_up()
+    office.settled()
+
+
+def test_a_full_disk_withholds_the_recording_and_says_so(office: Any) -> None:
+    office.switchboard.spool_full = True
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    office.carrier.answer()
+    assert phone.statuses == [200]
+    assert office.tapes() == []
+    withheld = next(event for event in office.story() if event.type == "tape.withheld")
+    assert withheld.data["reasons"][0]["row"] == "spool"
+    office.switchboard.spool_full = False
+    phone.reinvite("sendonly")
+    phone.reinvite("sendrecv")
+    assert office.tapes() == ["open_tape"]
+    phone.hang_up()
+    assert office.tapes() == ["open_tape", "close_tape"]
+    office.settled()

@@ -105,7 +105,7 @@ class Conversation:
         self._on_gone = on_gone
         folder = services.spool / conversation_id
         trunks = {trunk.id: trunk for trunk in directory.snapshot.trunks}
-        self.recorder = Recorder(services.engine, folder, trunks, services.new_id)
+        self.recorder = Recorder(services.engine, folder, trunks, services.new_id, services.spool_full)
         self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)
         self._cast = Cast(self.story, services.new_id)
         self._caller: Leg | None = None
@@ -264,9 +264,10 @@ class Conversation:
             leg.ringing = True
             self.story.tell("leg.ringing", leg_id=leg.id)
             self.story.flush()
-            if not caller.ringing:
-                caller.ringing = True
-                caller.session.progress(180)
+        # A 183 without early media is all that some carriers send while the phone rings.
+        if response.status in (180, 183) and not caller.ringing:
+            caller.ringing = True
+            caller.session.progress(180)
 
     def leg_accepted(self, leg: Leg, response: Response) -> None:
         caller = self._caller
@@ -381,6 +382,22 @@ class Conversation:
             self.story.tell(event_type, at=at, **data)
             self.story.flush()
 
+    def media_failed(self, leg: Leg, error: str) -> None:
+        """The media engine cannot carry this leg: better no call than one without sound that nobody records."""
+        if self.state is State.ENDED or leg.ended:
+            return
+        log.error("a leg has no media", conversation=self.id, leg=leg.id, error=error)
+        caller = self._caller
+        if self.state is State.SETUP and leg is not caller:
+            if leg.session is not None:
+                leg.session.hang_up()
+            self.leg_rejected(leg, 503, "")
+            return
+        if self.state is State.SETUP and caller is not None and isinstance(caller.session, UasSession):
+            caller.session.reject(503)
+        self.end("error", cause_of_legs="error")
+        self.story.flush()
+
     def tape_closed(self, tape_id: str, opening: int) -> None:
         """A tape's files are complete."""
         self.recorder.tape_closed(tape_id, opening)
@@ -452,6 +469,14 @@ class Conversation:
         if not self.recorder.settled:
             log.error("the media engine did not complete the tapes in time", conversation=self.id)
         cause, by, at = ending
+        for tape_id, opening in self.recorder.incomplete():
+            self.story.tell(
+                "tape.failed",
+                at=at,
+                tape_id=tape_id,
+                opening=opening,
+                error="not completed by the media engine in time",
+            )
         self.story.tell("conversation.ended", at=at, cause=cause, by=by)
         unwritten = self.story.close()
         if unwritten is not None:

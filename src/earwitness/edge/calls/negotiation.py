@@ -181,8 +181,10 @@ class Negotiation:
             return leg.stream is not None
         take_answer(leg, stream, direction)
         self._changed(leg)
-        if stream.effective_direction is not before:
-            self._pass_on(leg, stream, None)
+        left = {item.codec for item in stream.formats}
+        narrowed = any(item.codec not in left for item in self._other(leg).formats)
+        if (stream.effective_direction is not before or narrowed) and not self._pass_on(leg, stream, None):
+            log.warning("the other side could not be told what was agreed", leg=leg.id)
         return True
 
     def withdraw(self, leg: Leg) -> None:

@@ -28,6 +28,8 @@ from earwitness.media.engine.interface import MediaEngine
 NewEvent = tuple[str, dict[str, Any]]
 """Type and data of an event that has no number yet."""
 
+NO_ROOM = {"row": "spool", "why": "the disk for recordings is full"}
+
 
 @dataclass(slots=True)
 class _Tape:
@@ -45,16 +47,23 @@ class Recorder:
     """The tapes of one conversation."""
 
     def __init__(
-        self, engine: MediaEngine, folder: Path, trunks: Mapping[str, Trunk], new_id: Callable[[], str]
+        self,
+        engine: MediaEngine,
+        folder: Path,
+        trunks: Mapping[str, Trunk],
+        new_id: Callable[[], str],
+        spool_full: Callable[[], bool],
     ) -> None:
         """:param folder: the conversation's spool folder.
         :param trunks: by id, as they were when the conversation began.
+        :param spool_full: asked before a tape is opened: whether its disk has no room for it.
         """
         self._engine = engine
         self._folder = folder
         self._settings = {trunk_id: trunk.recording for trunk_id, trunk in trunks.items()}
         self._rules = RecordingRules(self._settings)
         self._new_id = new_id
+        self._spool_full = spool_full
         self._tapes: dict[tuple[str, str], _Tape] = {}
         self._doomed: set[str] = set()
 
@@ -70,6 +79,10 @@ class Recorder:
     def settled(self) -> bool:
         """No tape is open, and the files of every tape are complete."""
         return not any(tape.open or tape.closing for tape in self._tapes.values())
+
+    def incomplete(self) -> list[tuple[str, int]]:
+        """Tapes (id and opening) that the engine has been told to close and has not completed."""
+        return [(tape.tape_id, tape.openings - 1) for tape in self._tapes.values() if tape.open or tape.closing]
 
     def observe(self, event: Event) -> list[NewEvent]:
         """Carries out what follows from an event; gives the events to write behind it."""
@@ -90,6 +103,9 @@ class Recorder:
             tape = self._tapes[key] = _Tape(self._new_id(), command.leg_id)
         reasons = [reason.to_document() for reason in command.reasons]
         match command:
+            case OpenTape() if self._spool_full():
+                values = {"tape_id": tape.tape_id, "leg_id": tape.leg_id, "kind": command.kind, "reasons": [NO_ROOM]}
+                return [("tape.withheld", values)]
             case OpenTape():
                 return [self._open(tape, command.kind, reasons, at)]
             case CloseTape():
@@ -113,9 +129,9 @@ class Recorder:
         leg = self._rules.facts.legs.get(tape.leg_id)
         settings = self._settings.get((leg.trunk_id if leg is not None else None) or "", TrunkRecording())
         opening = tape.openings
+        self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
         tape.openings += 1
         tape.open, tape.closing, tape.opened_at = True, False, at
-        self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
         values = {
             "tape_id": tape.tape_id,
             "opening": opening,

@@ -58,14 +58,18 @@ class Services:
     connection_lost: Callable[[int], None]
     """A phone cannot be reached over this TCP connection any more."""
     backlog: Backlog
+    spool_full: Callable[[], bool]
+    """No room for new recordings."""
     allow: tuple[str, ...]
     """Methods that we take."""
     edge_id: str = ""
     dead_peer_s: float = 30.0
     """How often a silent peer is asked."""
+    everybody_s: float = 300.0
+    """How often every peer is asked, silent or not."""
     both_silent_s: float = 120.0
     """A call from which no side sends anything, and none holds, ends after this."""
     failover_s: float = 6.0
     """A trunk that says nothing for this long gives way to the next."""
-    settle_s: float = 15.0
-    """How long the media engine may take to complete tapes."""
+    settle_s: float = 180.0
+    """How long the media engine may take to complete tapes: a disk may stall, a media process be replaced."""

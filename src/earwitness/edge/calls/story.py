@@ -35,17 +35,17 @@ class Story:
         self._last = 0
         self._seq = 0
         self._batch: list[Event] = []
-        self._lines: list[bytes] = []
 
     def tell(self, event_type: str, *, at: int | None = None, **data: Any) -> int:
         """Adds an event, and those that follow from it by the recording rules. Gives its time.
 
-        :param at: UTC microseconds; None: now. Never before the event before it.
+        :param at: UTC microseconds; None: now. Never in the future, never before the event before it.
         :raises EventError: not in the vocabulary.
         """
         data = {name: _clean(value) for name, value in data.items() if value is not None}
         events.check(event_type, data)
-        self._last = max(self._last, self._now_us() if at is None else at)
+        now = self._now_us()
+        self._last = max(self._last, now if at is None else min(at, now))
         event = Event(self._seq, self._last, event_type, data)
         self._seq += 1
         self._batch.append(event)
@@ -64,7 +64,6 @@ class Story:
             return self._log.flush()
         batch, self._batch = self._batch, []
         lines = [event.to_json().encode() for event in batch]
-        self._lines += lines
         written = self._log.append(lines)
         for event in batch:
             self._publish(event)
@@ -77,7 +76,7 @@ class Story:
 
     def events(self) -> list[Event]:
         """Everything that was told and flushed."""
-        return [events.parse(line) for line in self._lines]
+        return list(events.parse_lines(self._log.lines()))
 
 
 def _clean(value: Any) -> Any:

@@ -55,7 +55,7 @@ class SwitchboardOptions:
     dead_peer_s: float = 30.0
     both_silent_s: float = 120.0
     failover_s: float = 6.0
-    settle_s: float = 15.0
+    settle_s: float = 180.0
     edge_id: str = ""
 
 
@@ -121,6 +121,7 @@ class Switchboard:
             forget_leg=self._forget_leg,
             connection_lost=self._connection_lost,
             backlog=self.backlog,
+            spool_full=lambda: self.spool_full,
             allow=ALLOW,
             edge_id=options.edge_id,
             dead_peer_s=options.dead_peer_s,
@@ -190,7 +191,7 @@ class Switchboard:
                 session.reject(identity.status, None, identity.headers)
                 return
             trunk, station = identity.trunk, identity.station
-        if trunk is not None and trunk.recording.enabled and self.spool_full and trunk.refuse_unrecordable:
+        if trunk is not None and self._cannot_record(trunk):
             log.error("call refused: it cannot be recorded", trunk=trunk.name)
             session.reject(503, None, [("Retry-After", "60")])
             return
@@ -246,6 +247,12 @@ class Switchboard:
                 self._fact(
                     leg_id, "tape.failed", event.at, tape_id=event.tape_id, opening=event.opening, error=event.error
                 )
+            case media.LegFailed(leg_id=leg_id):
+                self.counters["leg failed"] += 1
+                conversation = self._legs.get(leg_id)
+                leg = conversation.legs.get(leg_id) if conversation is not None else None
+                if conversation is not None and leg is not None:
+                    conversation.media_failed(leg, event.error)
             case media.EngineLost():
                 log.error("media process lost", legs=event.legs)
             case media.EngineRestored():
@@ -335,12 +342,19 @@ class Switchboard:
                 address = stations[0].extension or stations[0].username
                 conversation.dial([phones], user=user, ring_s=directory.snapshot.ring_timeout_s, address=address)
             case routing.Dial(number=number, trunks=trunks):
-                attempts = [attempt for trunk in trunks for attempt in self._servers(trunk, number)]
+                usable = [trunk for trunk in trunks if not self._cannot_record(trunk)]
+                if len(usable) < len(trunks):
+                    log.error("trunks left out: calls over them cannot be recorded", left=len(usable))
+                attempts = [attempt for trunk in usable for attempt in self._servers(trunk, number)]
                 if not attempts:
                     conversation.refuse(Final(503, None, "rejected"))
                     return
                 ring_s = max(trunk.max_dial_s for trunk in trunks)
                 conversation.dial([[attempt] for attempt in attempts], user=None, ring_s=ring_s, address=number)
+
+    def _cannot_record(self, trunk: Trunk) -> bool:
+        """This trunk's calls must be recorded, and cannot be at the moment."""
+        return self.spool_full and trunk.recording.enabled and trunk.refuse_unrecordable
 
     def _servers(self, trunk: Trunk, number: str) -> list[Attempt]:
         found: list[Attempt] = []

@@ -1,7 +1,8 @@
 """Watches over a call that is up: is anybody still there?
 
 A leg that the media engine reports silent is asked by OPTIONS every ``dead_peer_s``; its session ends by itself when
-there is no answer. When no side has sent anything for ``both_silent_s`` and nobody holds, the call is over.
+there is no answer. Every leg is asked every ``everybody_s`` whatever its media: in a hold nobody need send any. When no
+side has sent anything for ``both_silent_s`` and nobody holds, the call is over.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Vigil:
         self._legs = tuple(legs)
         self._give_up = give_up
         self._ping: Timer | None = None
+        self._round: Timer = services.call_later(services.everybody_s, self._ask_everybody)
         self._silence: Timer | None = None
 
     def silence(self, leg: Leg) -> None:
@@ -52,6 +54,7 @@ class Vigil:
 
     def stop(self) -> None:
         """The call is over."""
+        self._round.cancel()
         for timer in (self._ping, self._silence):
             if timer is not None:
                 timer.cancel()
@@ -65,7 +68,14 @@ class Vigil:
         silent = [leg for leg in self._legs if leg.silent and not leg.ended and leg.session is not None]
         if silent:
             self._ping = self._services.call_later(self._services.dead_peer_s, self._ask)
-        for leg in silent:
+        self._ask_these(silent)
+
+    def _ask_everybody(self) -> None:
+        self._round = self._services.call_later(self._services.everybody_s, self._ask_everybody)
+        self._ask_these([leg for leg in self._legs if not leg.ended])
+
+    def _ask_these(self, legs: Sequence[Leg]) -> None:
+        for leg in legs:
             if leg.session is not None:
                 leg.session.request_in_dialog("OPTIONS")
 

@@ -66,6 +66,14 @@ class EventLog:
         self.failing = None
         return True
 
+    def lines(self) -> list[bytes]:
+        """Everything so far, whether the disk has it already or not."""
+        try:
+            written = (self._folder / "events.jsonl").read_bytes()
+        except OSError:
+            written = b""
+        return (written + self._pending).splitlines()
+
     def close(self) -> bool:
         """Tries once more and lets go. False when something still waits: then nothing is let go of."""
         if not self.flush():

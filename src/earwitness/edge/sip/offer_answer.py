@@ -8,7 +8,7 @@ How a call is negotiated (nothing is transcoded):
   them by codec.
 - A caller without an offer ("late offer") gets one in our 200. The callee is asked with ``FULL_OFFER``, an ordinary
   offer that every phone understands; the 200 then offers what the callee accepted, so whatever the caller picks from
-  it fits without asking the callee again.
+  it fits. If the caller takes only some of it, the callee is asked to use no other.
 - Media lines that we do not carry (video, SRTP, a second audio line) are refused with port 0 and keep their place,
   also in our later offers on that leg (RFC 3264 §8).
 - ``o=`` keeps its session id for the life of the leg; its version grows exactly when the description changes.
