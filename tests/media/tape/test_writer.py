@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import os
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from earwitness.media.rtp.arena import PAYLOAD, TAPE_BUFFER, Arena, Layout, create
-from earwitness.media.tape import reader
+from earwitness.media.tape import reader, writer
 from earwitness.media.tape.opening import Opening
 from earwitness.media.tape.writer import Tapes
 
@@ -188,3 +189,115 @@ def test_a_slot_that_is_used_again_starts_anew(tmp_path: Path, arena_fd: int) ->
     again.tapes.finish(0)
     again.tapes.flush()
     assert again.kept(0, "u") == []
+
+
+@pytest.mark.parametrize("written", [0, 1, 2, 3])
+def test_what_arrived_after_the_close_is_taken_back(tmp_path: Path, arena_fd: int, written: int) -> None:
+    bench = Bench(tmp_path, arena_fd)
+    bench.open()
+    steps = [(b"first", 0), (b"last", 2_000_999), (b"late one", 2_001_000), (b"secret", 2_021_000)]
+    for number, (packet, at) in enumerate(steps):
+        bench.append([(0, packet), (1, packet)], START + at)
+        if number <= written:
+            bench.tapes.flush()
+    bench.tapes.end(0, START + 2_001_000)
+    bench.append([(0, b"later")], START + 2_041_000)
+    bench.tapes.finish(0)
+    bench.tapes.flush()
+    for channel in (0, 1):
+        assert bench.kept(channel) == [b"first", b"last"]
+        content = (tmp_path / f"t.0.{channel}.rtpdump").read_bytes()
+        assert b"late" not in content
+        assert b"secret" not in content
+        assert bench.reports[-1][5][channel] == len(content)
+    assert bench.reports[-1][0] == "tape_closed"
+    assert bench.reports[-1][4] == (2, 2)
+
+
+def test_a_replacement_takes_back_what_the_dead_process_had_written(tmp_path: Path, arena_fd: int) -> None:
+    dead = Bench(tmp_path, arena_fd)
+    dead.open()
+    for n in range(50):
+        dead.append([(0, bytes([n]) * 160)], START + n * 20_000)
+    dead.tapes.flush()
+    heir = Bench(tmp_path, arena_fd)
+    heir.open()
+    heir.tapes.end(0, START + 30 * 20_000)
+    heir.tapes.finish(0)
+    heir.tapes.flush()
+    assert heir.kept() == [bytes([n]) * 160 for n in range(30)]
+    assert heir.reports[-1][4] == (30, 0)
+
+
+def test_packets_out_of_order_stay_when_they_are_early_enough(tmp_path: Path, arena_fd: int) -> None:
+    bench = Bench(tmp_path, arena_fd)
+    bench.open()
+    for packet, at in ((b"one", 10_000), (b"late", 50_000), (b"two", 20_000), (b"late", 60_000), (b"three", 30_000)):
+        bench.append([(0, packet)], START + at)
+        bench.tapes.flush()
+    bench.tapes.end(0, START + 50_000)
+    bench.tapes.finish(0)
+    bench.tapes.flush()
+    assert bench.kept() == [b"one", b"two", b"three"]
+
+
+def test_late_packets_are_taken_back_from_a_full_disk_too(
+    tmp_path: Path, arena_fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, arena_fd)
+    bench.open()
+    bench.append([(0, b"before")])
+    bench.append([(0, b"secret")], START + 20_000)
+    bench.tapes.flush()
+    bench.append([(0, b"secret")], START + 40_000)
+    real = os.pwrite
+
+    def pwrite(fd: int, data: Any, offset: int) -> int:
+        if offset + len(data) > os.fstat(fd).st_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    bench.tapes.end(0, START + 20_000)
+    bench.tapes.finish(0)
+    bench.tapes.flush()
+    assert bench.kept() == [b"before"]
+    assert [report[0] for report in bench.reports] == ["tape_opened", "tape_closed"]
+
+
+def test_a_process_that_ends_takes_back_what_it_knows_to_be_late(tmp_path: Path, arena_fd: int) -> None:
+    bench = Bench(tmp_path, arena_fd)
+    bench.tapes.start()
+    bench.open()
+    bench.append([(0, b"before")])
+    bench.append([(0, b"secret")], START + 20_000)
+    bench.tapes.end(0, START + 20_000)
+    bench.tapes.stop()
+    assert bench.kept() == [b"before"]
+
+
+def test_a_disk_that_loses_what_was_written_is_told_once_for_each_tape(
+    tmp_path: Path, arena_fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, arena_fd)
+    bench.open()
+    bench.open(1, 2, "u")
+    bench.tapes.flush()
+    bench.tapes.finish(1)
+    bench.tapes.flush()
+    bench.tapes.sync()
+    assert "tape_failed" not in [report[0] for report in bench.reports]
+    bench.open(2, 3, "v")
+    bench.tapes.finish(2)
+    bench.tapes.flush()
+
+    def failing(fd: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(writer, "_syncfs", failing)
+    bench.tapes.sync()
+    bench.tapes.sync()
+    failed = [report for report in bench.reports if report[0] == "tape_failed"]
+    assert [report[1] for report in failed] == ["v", "t"]
+    assert failed[0][4] == "not safe on disk: Input/output error"

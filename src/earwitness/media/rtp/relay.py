@@ -177,14 +177,8 @@ class Relay:
         changed = (ssrc != legs.last_ssrc[leg]) | (pt != legs.last_pt[leg]) | legs.silent[leg]
         if changed.any():
             for index in np.flatnonzero(changed).tolist():
-                self._changed(
-                    int(rows[index]),
-                    int(lengths[index]),
-                    int(leg[index]),
-                    int(pt[index]),
-                    ssrc[index],
-                    int(arrival[index]),
-                )
+                where, packet = int(leg[index]), (int(rows[index]), int(lengths[index]))
+                self._changed(where, *packet, int(pt[index]), ssrc[index], int(arrival[index]))
         legs.last_at[leg] = arrival
         target = legs.peer[leg]
         sends = legs.can_send[target]
@@ -243,7 +237,7 @@ class Relay:
         rows[change] = scratch
         return rows, keep
 
-    def _changed(self, row: int, length: int, slot: int, pt: int, ssrc: np.uint32, at: int) -> None:
+    def _changed(self, slot: int, row: int, length: int, pt: int, ssrc: np.uint32, at: int) -> None:
         """First packets, changes of source, digits and the end of a silence."""
         legs = self._legs
         leg = legs.by_slot[slot]

@@ -41,7 +41,7 @@ SYNC_S = 1.0
 RETRY_FLUSHES = 5
 MARGIN_MS = 1000
 """Packets on a channel are in order of arrival but for this much."""
-RECENT = 16
+RECENT = 64
 """Packets of a channel whose arrival is known to the microsecond."""
 
 _syncfs = ctypes.CDLL(None, use_errno=True).syncfs
@@ -61,6 +61,7 @@ class Tapes:
         self._packets: Int64 = arena.tape_packets
         self._recent: Int64 = np.zeros((channels, RECENT), np.int64)
         self._known_from: Int64 = np.zeros(channels, np.int64)
+        self._latest: Int64 = np.zeros(channels, np.int64)
         self.openings: dict[int, Opening] = {}
         self._work: deque[Opening] = deque()
         self._wake = threading.Event()
@@ -103,11 +104,13 @@ class Tapes:
         """Begins an opening, or goes on with it when the arena says that its slot already belongs to ``generation``."""
         arena = self._arena
         for channel in (2 * opening.slot, 2 * opening.slot + 1):
+            self._latest[channel] = NEVER  # what a predecessor has taped is not known
             if arena.tape_generation[channel] != generation:
                 arena.tape_tail[channel] = 0
                 arena.tape_head[channel] = 0
                 arena.tape_committed[channel] = 0
                 arena.tape_packets[channel] = 0
+                self._latest[channel] = 0
                 arena.tape_generation[channel] = generation
             elif arena.tape_head[channel] > arena.tape_tail[channel]:
                 arena.tape_head[channel] = 0
@@ -127,10 +130,11 @@ class Tapes:
     def finish(self, slot: int) -> None:
         """All packets that belong on the tape have been appended: complete its files."""
         opening = self.openings.get(slot)
-        if opening is not None:
-            self.from_us[2 * slot : 2 * slot + 2] = NEVER
-            opening.closing = True
-            self._wake.set()
+        if opening is None:
+            return
+        self.from_us[2 * slot : 2 * slot + 2] = NEVER
+        opening.closing = True
+        self._wake.set()
 
     def append(self, channels: Int64, rows: Int64, lengths: Int64, arrival_us: Int64, *, rtcp: bool = False) -> None:
         """Tapes packets that lie in arena rows; equally long arrays, packets of a channel in order.
@@ -160,13 +164,8 @@ class Tapes:
         fits = places + sizes <= TAPE_BUFFER
         if not fits.all():
             self._overflow(channels[~fits], arrival_us[~fits])
-            channels, rows, sizes, arrival_us, places = (
-                channels[fits],
-                rows[fits],
-                sizes[fits],
-                arrival_us[fits],
-                places[fits],
-            )
+            channels, rows, sizes = channels[fits], rows[fits], sizes[fits]
+            arrival_us, places = arrival_us[fits], places[fits]
             if not len(channels):
                 return
             first = np.flatnonzero(np.diff(channels, prepend=-1))
@@ -183,6 +182,7 @@ class Tapes:
         number = self._packets[channels] + np.arange(len(channels)) - np.repeat(first, counts)
         self._recent[channels, number % RECENT] = arrival_us
         tail[channels[last]] = places[last] + sizes[last]
+        self._latest[channels[last]] = np.maximum(self._latest[channels[last]], np.maximum.reduceat(arrival_us, first))
         self._packets[channels[last]] += counts
 
     def _overflow(self, channels: Int64, arrival_us: Int64) -> None:
@@ -261,8 +261,7 @@ class Tapes:
                 arena.tape_head[channel] += written
                 opening.aligned[channel & 1] = written == tail - head
                 self._dirty.set()
-        if opening.failed:
-            opening.failed = False
+        opening.failed = False
         if any(opening.missing):
             self._report_missing(opening)
 
@@ -283,6 +282,8 @@ class Tapes:
     def _cut(self, opening: Opening, channel: int, fd: int) -> None:
         arena = self._arena
         until = int(self.until_us[channel])
+        if self._latest[channel] < until:
+            return
         limit_ms = (until - opening.start_us) // 1000 - MARGIN_MS
         early = [position for position, offset_ms in opening.marks[channel & 1] if offset_ms < limit_ms]
         start = early[-1] if early else parse_header(os.pread(fd, 512, 0)).size
@@ -311,6 +312,7 @@ class Tapes:
             arena.tape_head[channel] = 0
             opening.marks[channel & 1].clear()
         self._packets[channel] -= cut.removed
+        self._latest[channel] = 0
 
     def _open_files(self, opening: Opening) -> None:
         opening.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
