@@ -108,6 +108,21 @@ def test_a_clock_that_is_set_loses_no_phone_and_raises_an_alarm(
     _running(tmp_path, lambda: None, check, registration_min_s=30)
 
 
+def test_it_stays_until_peers_have_answered_its_byes(tmp_path: Path) -> None:
+    async def main() -> None:
+        edge = Edge(_arguments(tmp_path), lambda: None)
+        await edge.start()
+        sessions: Any = edge.transport.endpoint._sessions
+        sessions["call", "tag"] = None
+        stopping = asyncio.create_task(edge.stop())
+        await asyncio.sleep(0.1)
+        assert not edge.transport._udp.is_closing()  # type: ignore[union-attr]
+        del sessions["call", "tag"]
+        await asyncio.wait_for(stopping, 4)
+
+    asyncio.run(main())
+
+
 def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:
     async def check(edge: Edge) -> None:
         told = json.loads((tmp_path / "run" / "edge.json").read_text())

@@ -261,7 +261,7 @@ class Edge:
         """Tells the calls and ends, within five seconds."""
         self.switchboard.drain()
         deadline = asyncio.get_running_loop().time() + SHUTDOWN_S
-        while self.switchboard.conversations and asyncio.get_running_loop().time() < deadline:
+        while self._unsettled() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.02)
         for task in self._tasks:
             task.cancel()
@@ -277,6 +277,10 @@ class Edge:
         await asyncio.to_thread(self._sync.stop)
         self._yield()
         log.info("edge has stopped", calls_left=len(self.switchboard.conversations))
+
+    def _unsettled(self) -> bool:
+        """Tapes are incomplete, or peers have not answered our BYE: a lost one has to be repeated."""
+        return bool(self.switchboard.conversations or self.transport.endpoint.sizes["sessions"])
 
     async def reload(self) -> int:
         """Reads the configuration now; gives the version in use."""
