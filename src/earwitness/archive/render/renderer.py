@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -250,12 +249,3 @@ def render_tape(
         if progress is not None:
             progress((number + 1) / len(plan.openings))
     return renderer.finish()
-
-
-def render_to_file(plan: TapePlan, path: Path) -> Rendering:
-    """Renders to a file, which appears under its name only when it is whole. Keep ``path`` in the spool folder."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        rendering = render_tape(plan, file.write)
-    partial.replace(path)
-    return rendering
