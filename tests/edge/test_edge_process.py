@@ -94,12 +94,26 @@ def test_a_clock_that_is_set_loses_no_phone_and_raises_an_alarm(
             "s", [Contact("sip:a")], star=False, expires=600, call_id="c", cseq=1, source=source, now=edge._now()
         )
         assert edge.switchboard.knows("192.0.2.5")
-        real = time.time
+        real, real_ns = time.time, time.time_ns
+        monkeypatch.setattr(process, "ENGINE_READY_S", 0.01)
         monkeypatch.setattr(process.time, "time", lambda: real() + 86400)
+        monkeypatch.setattr(process.time, "time_ns", lambda: real_ns() + 86_400_000_000_000)
         assert edge.switchboard.registrar.expire(edge._now()) == []
-        edge._check_clock()
+        conversations: Any = edge.switchboard.conversations
+        conversations["c"] = None
+        before = edge.engine
+        await edge._check_clock()
         assert 86399 < edge._figures()["clockErrorSeconds"] < 86401
         assert edge._clock_told > 86399
+        assert edge.engine is before
+        del conversations["c"]
+        await edge._check_clock()
+        assert abs(edge._figures()["clockErrorSeconds"]) < 1
+        assert edge.engine is not before
+        assert edge.engine.clock.now_us() > real() * 1e6 + 86_000_000_000
+        assert edge.switchboard._services is not None
+        assert edge.switchboard._services.engine is edge.engine
+        assert edge.switchboard.registrar.expire(edge._now()) == []
         await edge._save_registrations()
         kept = json.loads((tmp_path / "edge" / "registrations.json").read_text())
         assert abs(kept["bindings"][0]["expires_at"] - time.time() - 600) < 5

@@ -48,6 +48,7 @@ log = structlog.get_logger()
 EMPTY = Snapshot(version=0, organization_id="")
 SHUTDOWN_S = 5.0
 CLOCK_ALARM_S = 1.0
+ENGINE_READY_S = 5.0
 QUIET_S = 40
 """Seconds of fewer calls before memory is given back; by then their SIP transactions (64*T1) are gone as well."""
 
@@ -145,7 +146,7 @@ class Edge:
         self._routes = Routes(arguments.sip_host)
         self._tasks: list[asyncio.Task[None]] = []
         self._claim = -1
-        self._clock = WallClock.start()
+        self._clock = self._steady = WallClock.start()
         self._clock_told = 0.0
         self._reloading = asyncio.Lock()
         self.transport: Transport
@@ -213,15 +214,7 @@ class Edge:
             touched=self._sync.touched,
             registrations_changed=self._mark_registrations,
         )
-        self.engine = OurEngine(
-            self._run / "media.sock",
-            self.switchboard.on_media_event,
-            clock=self._clock,
-            ports=(arguments.rtp_port_min, arguments.rtp_port_max),
-            processes=arguments.media_processes,
-            tick_ms=arguments.media_tick_ms,
-            silence_s=arguments.media_silence_s,
-        )
+        self.engine = self._make_engine()
         await self.engine.start()
         try:
             await self._listen(known=snapshot is not EMPTY)
@@ -232,6 +225,18 @@ class Edge:
         self._tasks = [loop.create_task(job) for job in (self._poll(), self._resolve_names(), self._keep_house())]
         write_private(self._run / "edge.json", self._whereabouts())
         log.info("edge is up", sip=f"{self.transport.host}:{self.transport.port}", control=self.control.port)
+
+    def _make_engine(self) -> OurEngine:
+        arguments = self.arguments
+        return OurEngine(
+            self._run / "media.sock",
+            self.switchboard.on_media_event,
+            clock=self._clock,
+            ports=(arguments.rtp_port_min, arguments.rtp_port_max),
+            processes=arguments.media_processes,
+            tick_ms=arguments.media_tick_ms,
+            silence_s=arguments.media_silence_s,
+        )
 
     async def _listen(self, *, known: bool) -> None:
         """Opens SIP and the control API; a configuration on disk (``known``) is good enough to begin with."""
@@ -342,7 +347,7 @@ class Edge:
             if self._registrations_dirty:
                 await self._save_registrations()
             self._check_room()
-            self._check_clock()
+            await self._check_clock()
             self._return_memory()
 
     def _return_memory(self) -> None:
@@ -368,26 +373,50 @@ class Edge:
         self.switchboard.spool_full = full
 
     def _now(self) -> float:
-        """Unix seconds by the clock of the calls, which never steps."""
-        return self._clock.now_us() / 1_000_000
+        """Seconds since 1970 by the machine's clock as it was at our start; never steps."""
+        return self._steady.now_us() / 1_000_000
 
     def _clock_error(self) -> float:
-        """What the machine's clock has been moved by since we began, seconds."""
-        return time.time() - self._now()
+        """What the machine's clock has been moved by since the clock of the calls was set by it, seconds."""
+        return time.time() - self._clock.now_us() / 1_000_000
 
-    def _check_clock(self) -> None:
-        """Times of events and recordings come from a clock that was set when we began: tell when that was wrong."""
+    async def _check_clock(self) -> None:
+        """The clock of the calls never steps; where it is wrong, it is set as soon as no call is up."""
         error = self._clock_error()
+        if abs(error) <= CLOCK_ALARM_S:
+            self._clock_told = 0.0
+            return
         if abs(error - self._clock_told) > CLOCK_ALARM_S:
             self._clock_told = error
-            log.error("the machine's clock has been moved: times of calls are off until the edge is restarted", s=error)
+            log.error("the machine's clock has been moved: times of calls are off", seconds=round(error, 3))
+        if not self.switchboard.conversations and not self.engine.leg_count:
+            await self._set_clock()
+
+    async def _set_clock(self) -> None:
+        """Begins anew with the media processes, which go by the same clock. Calls are refused with 503 meanwhile."""
+        self.switchboard.disconnect()
+        self.engine.abandon()
+        self._clock = WallClock.start()
+        self.engine = self._make_engine()
+        while True:
+            try:
+                await self.engine.start()
+                break
+            except OSError as error:
+                log.error("the media engine cannot be started", error=error.strerror)
+                await asyncio.sleep(1.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENGINE_READY_S):
+                await self.engine.ready()
+        self.switchboard.connect(self.transport.endpoint, self.engine)
+        log.warning("the clock of the calls has been set")
 
     def _mark_registrations(self) -> None:
         self._registrations_dirty = True
 
     async def _save_registrations(self) -> None:
         self._registrations_dirty = False
-        document = self.switchboard.registrar.to_document(self._now(), self._clock_error())
+        document = self.switchboard.registrar.to_document(self._now(), time.time() - self._now())
         try:
             await asyncio.to_thread(self._state.save_registrations, document)
         except OSError as error:

@@ -130,6 +130,10 @@ class Switchboard:
             settle_s=options.settle_s,
         )
 
+    def disconnect(self) -> None:
+        """No calls can be made until ``connect`` is called again; none may be up."""
+        self._services = None
+
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Live events; gives the function that ends it."""
         self._subscribers.append(subscriber)
