@@ -210,10 +210,10 @@ def test_objects_of_a_recording(database: Database) -> None:
         row = recordings.get(session, ADMIN, "c1-trunk")
         assert row is not None
         assert row.peaks == b"peaks"
-        for _ in range(2):
-            recordings.add_object(
+        for size in (2, 3):
+            recordings.put_object(
                 session,
-                RecordingObject(recording_id=row.id, object_key="z", role="derived", media_type="m", size=2, sha256="",
-                                created_at=2),
+                RecordingObject(recording_id=row.id, object_key="z", role="derived", media_type="m", size=size,
+                                sha256="", created_at=2),
             )  # fmt: skip
-        assert [item.object_key for item in recordings.objects(session, row)] == ["z", "k"]
+        assert [(item.object_key, item.size) for item in recordings.objects(session, row)] == [("z", 3), ("k", 1)]

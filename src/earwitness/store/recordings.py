@@ -71,8 +71,7 @@ def objects(session: Session, recording: Recording) -> Sequence[RecordingObject]
     return session.scalars(statement.order_by(RecordingObject.role, RecordingObject.object_key)).all()
 
 
-def add_object(session: Session, row: RecordingObject) -> None:
-    """Notes an object, e.g. a derived format; a second time changes nothing."""
-    if session.get(RecordingObject, (row.recording_id, row.object_key)) is None:
-        session.add(row)
-        session.flush()
+def put_object(session: Session, row: RecordingObject) -> None:
+    """Notes an object, e.g. a derived format; what was noted of it before is replaced."""
+    session.merge(row)
+    session.flush()

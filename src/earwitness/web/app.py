@@ -92,6 +92,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = arguments.threads
         yield
+        services.conversions.close()
         services.edge.close()
         services.database.dispose()
 
@@ -119,5 +120,5 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["ININ-Correlation-Id", "Retry-After"],
         )
-    app.add_middleware(Shell, limits=arguments.limits)
+    app.add_middleware(Shell, limits=arguments.limits, known=services.known_tokens)
     return app

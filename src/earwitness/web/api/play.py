@@ -71,10 +71,11 @@ def page_link(request: Request, caller: Signed, parts: Parts, recordingId: str) 
 def play(request: Request, parts: Parts, recordingId: str) -> HTMLResponse:
     """A page with a player. The address is signed."""
     subject = media.signed_subject(request, parts, "viewRecording", recordingId)
+    expires_s = int(request.query_params["expires"])  # signed; what is on the page lives no longer than the page
     with parts.database.reading() as session:
         row = media.find(parts, session, subject, recordingId)
         nonce = secrets.token_urlsafe(16)
-        page = _page(parts, session, subject, row, nonce) if row is not None else None
+        page = _page(parts, session, subject, row, nonce, expires_s) if row is not None else None
         conversation_id = row.conversation_id if row is not None else None
     note_subject(
         parts,
@@ -97,9 +98,9 @@ def _expires(parts: Services, session: Session) -> int:
     return parts.clock.now_us() // 1_000_000 + recording_settings.read(stored).recording_playback_url_ttl * 60
 
 
-def _page(parts: Services, session: Session, subject: Subject, row: Recording, nonce: str) -> str:
+def _page(parts: Services, session: Session, subject: Subject, row: Recording, nonce: str, expires_s: int) -> str:
     key = documents.STEREO if row.channels == 2 else "0"
-    text, expires_s = f"{subject.type}:{subject.id}", _expires(parts, session)
+    text = f"{subject.type}:{subject.id}"
     sources = "".join(
         f'<source src="{escape(parts.signer.signed(media.path_of(row.id, key, name), text, expires_s))}" type="{kind}">'
         for name, kind in (("WEBM", "audio/webm"), ("MP3", "audio/mpeg"))

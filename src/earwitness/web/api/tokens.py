@@ -21,6 +21,7 @@ from earwitness.web.kernel.errors import ApiError
 from earwitness.web.kernel.operations import PUBLIC, SIGNED_IN, Family
 from earwitness.web.kernel.passwords import new_token, verify_password
 from earwitness.web.kernel.services import Parts, Services, remote_address
+from earwitness.web.kernel.throttle import caller_key
 
 family = Family("Tokens")
 
@@ -154,6 +155,7 @@ def _issue(
         client_id=client_id,
         scope=scope,
     )
+    parts.known_tokens.add(caller_key(f"Bearer {token}"))
     return TokenReply(access_token=token, token_type="bearer", expires_in=validity_s)  # noqa: S106
 
 

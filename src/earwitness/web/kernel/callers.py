@@ -13,6 +13,7 @@ from earwitness.store import access as access_store
 from earwitness.store import oauth as oauth_store
 from earwitness.web.kernel.errors import ApiError
 from earwitness.web.kernel.services import Parts, remote_address
+from earwitness.web.kernel.throttle import caller_key
 
 MAX_TOKEN = 512
 
@@ -67,6 +68,7 @@ def authenticate(request: Request, parts: Parts, _declared: Annotated[object, Se
             found.expires_at,
             remote_address(request),
         )
+    parts.known_tokens.add(caller_key(request.headers["authorization"]))
     request.state.caller = caller
     return caller
 

@@ -12,9 +12,10 @@ from earwitness.store.database import Database
 from earwitness.store.secrets import SecretBox
 from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.clock import Clock
+from earwitness.web.kernel.conversions import Conversions
 from earwitness.web.kernel.edge_control import EdgeControl
 from earwitness.web.kernel.signing import UrlSigner
-from earwitness.web.kernel.throttle import GuessBrake, RateLimit
+from earwitness.web.kernel.throttle import GuessBrake, KnownTokens, RateLimit
 
 
 @dataclass(slots=True)
@@ -28,8 +29,10 @@ class Services:
     box: SecretBox
     clock: Clock = field(default_factory=Clock)
     guesses: GuessBrake = field(default_factory=GuessBrake)
+    known_tokens: KnownTokens = field(default_factory=KnownTokens)
     strangers: RateLimit = field(default_factory=lambda: RateLimit(20))
     """Rows of the audit log that people without a token may cause, an address and window."""
+    conversions: Conversions = field(default_factory=Conversions)
     _vault: Vault | None = None
 
     @property

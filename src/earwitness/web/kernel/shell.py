@@ -6,7 +6,6 @@ contract's headers (S37) and error shape (S35).
 
 from __future__ import annotations
 
-import hashlib
 import time
 import traceback
 import uuid
@@ -18,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earwitness.web.kernel import errors
-from earwitness.web.kernel.throttle import WINDOW_S, Allowance, RateLimit
+from earwitness.web.kernel.throttle import WINDOW_S, Allowance, KnownTokens, RateLimit, caller_key
 
 log = structlog.get_logger()
 
@@ -33,6 +32,10 @@ SECURE_HEADERS = {
 """Set where the reply has none of its own."""
 
 
+HEALTH = "/api/v2/earwitness/health"
+"""Who restarts the service when it does not answer must not be made to wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of one request and of one caller."""
@@ -41,15 +44,20 @@ class Limits:
     requests_per_window: int = 2000
     """Of one token (or one address, without a token) in ``WINDOW_S`` seconds."""
     refusals_per_window: int = 200
-    """401 replies to one address in ``WINDOW_S`` seconds, before it has to wait."""
+    """Bearer tokens of one address refused in ``WINDOW_S`` seconds, before its unknown tokens have to wait.
+
+    Tokens that are known to be good, signed addresses and whatever else comes without a token do not wait for that:
+    behind one address there may be many people.
+    """
 
 
 class Shell:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, known: KnownTokens) -> None:
         self.app = app
         self.limits = limits
+        self.known = known
         self.requests = RateLimit(limits.requests_per_window)
         self.refusals = RateLimit(limits.refusals_per_window)
 
@@ -64,7 +72,8 @@ class Shell:
         address = scope["client"][0] if scope.get("client") else ""
         headers = Headers(scope=scope)
         authorization = headers.get("authorization", "")
-        key = hashlib.sha256(authorization.encode()).hexdigest() if authorization else f"address:{address}"
+        key = caller_key(authorization) if authorization else f"address:{address}"
+        stranger = address if authorization[:7].lower() == "bearer " and key not in self.known else None
         allowance = self.requests.take(key, started)
         status = 0
 
@@ -73,11 +82,13 @@ class Shell:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status == 401:
-                    self.refusals.take(address, started)
+                    self.known.discard(key)
+                    if stranger is not None:
+                        self.refusals.take(stranger, started)
                 _add_headers(MutableHeaders(scope=message), correlation_id, allowance)
             await send(message)
 
-        refusal = self._refusal(scope, headers, allowance, address, started)
+        refusal = self._refusal(scope, headers, allowance, stranger, started)
         if refusal is not None:
             await errors.response(refusal, correlation_id)(scope, receive, send_with_headers)
         else:
@@ -105,11 +116,12 @@ class Shell:
         )
 
     def _refusal(
-        self, scope: Scope, headers: Headers, allowance: Allowance, address: str, now: float
+        self, scope: Scope, headers: Headers, allowance: Allowance, stranger: str | None, now: float
     ) -> errors.ApiError | None:
-        refused = self.refusals.look(address, now)
-        if allowance.exceeded or refused.exceeded:
-            slowest = allowance if allowance.exceeded else refused
+        refused = self.refusals.look(stranger, now) if stranger is not None else None
+        braked = refused is not None and refused.exceeded
+        if (allowance.exceeded or braked) and scope["path"] != HEALTH:
+            slowest = refused if refused is not None and not allowance.exceeded else allowance
             return errors.ApiError(
                 429,
                 f"Rate limit exceeded: {slowest.allowed} requests in {WINDOW_S} seconds. "

@@ -6,6 +6,7 @@ by itself, up to ten times (S21). Time is an argument, seconds on any monotonic 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -53,6 +54,37 @@ class RateLimit:
             if step:
                 self._counts[key] = count
         return Allowance(count, self.allowed, max(1, int((window + 1) * WINDOW_S - now + 0.999)))
+
+
+def caller_key(authorization: str) -> str:
+    """What stands for an Authorization header in memory."""
+    return hashlib.sha256(authorization.encode()).hexdigest()
+
+
+class KnownTokens:
+    """Tokens that were good the last time: given out or accepted by this process. Thread-safe."""
+
+    MOST = 50_000
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        """The token of this key is good."""
+        with self._lock:
+            self._keys[key] = None
+            self._keys.move_to_end(key)
+            while len(self._keys) > self.MOST:
+                self._keys.popitem(last=False)
+
+    def discard(self, key: str) -> None:
+        """It was refused."""
+        with self._lock:
+            self._keys.pop(key, None)
 
 
 class GuessBrake:

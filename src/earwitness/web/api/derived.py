@@ -1,0 +1,87 @@
+"""Formats other than the master: made when somebody first asks, sealed in the vault beside it, and read from there."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+from earwitness.archive.vault.errors import DestroyedError, NotSealedError
+from earwitness.archive.vault.manifest import object_key
+from earwitness.archive.vault.reader import SealedItem
+from earwitness.archive.vault.vault import Item
+from earwitness.store import recordings as recording_store
+from earwitness.store.tables import RecordingObject
+from earwitness.web.api import recording_documents as documents
+from earwitness.web.kernel.services import Services
+
+MASTER = "master"
+"""Name of the item to listen to, of a recording and of whatever is derived from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """A file that nobody has asked for yet."""
+
+    derived_id: str
+    """Its name in the vault."""
+    recording_id: str
+    format_id: str
+    channel: int | None
+    """None: all of them."""
+    master: SealedItem
+
+
+def find(parts: Services, recording_id: str, key: str, format_id: str, channels: int) -> SealedItem | Unmade:
+    """The file to read from, or what there is to make.
+
+    :raises VaultError: as the vault.
+    """
+    master = parts.vault.open(recording_id).item(MASTER)
+    whole = key == documents.STEREO or channels == 1
+    if whole and format_id == "OGG_OPUS" and master.media_type.startswith("audio/ogg"):
+        return master
+    derived_id = f"{recording_id}-{key.lower()}-{format_id.lower()}"
+    try:
+        return parts.vault.open(derived_id).item(MASTER)
+    except NotSealedError:
+        return Unmade(derived_id, recording_id, format_id, None if whole else int(key), master)
+
+
+def make(parts: Services, what: Unmade) -> None:
+    """Makes and seals it. The database knows of it before the vault has it: deletion goes by the database's rows.
+
+    :raises DestroyedError: the recording was destroyed meanwhile.
+    """
+    from earwitness.archive.render import convert  # codec libraries take long to load, and web is to answer soon
+
+    try:
+        parts.vault.manifest(what.derived_id)
+        return
+    except NotSealedError:
+        pass
+    out = io.BytesIO()
+    made = convert.convert(what.master.file(), what.format_id, out, channel=what.channel)
+    content, now = out.getvalue(), parts.clock.now_us()
+    _note(parts, what, made.media_type, len(content), hashlib.sha256(content).hexdigest(), now)
+    facts = {"derived_from": what.recording_id, "format": what.format_id, "channel": what.channel}
+    sealed = parts.vault.seal(what.derived_id, [Item(MASTER, made.media_type, content)], facts, now).item(MASTER)
+    if (sealed.size, sealed.sha256) != (len(content), hashlib.sha256(content).hexdigest()):  # another process was first
+        _note(parts, what, sealed.media_type, sealed.size, sealed.sha256, now)
+    if parts.vault.tombstone(what.recording_id) is not None:  # destroyed while we were at it
+        parts.vault.destroy(what.derived_id, by="system", reason="the recording was destroyed", at_us=now)
+        raise DestroyedError(f"recording {what.recording_id} was destroyed")
+
+
+def _note(parts: Services, what: Unmade, media_type: str, size: int, sha256: str, now: int) -> None:
+    row = RecordingObject(
+        recording_id=what.recording_id,
+        object_key=object_key(what.derived_id, MASTER),
+        role="derived",
+        media_type=media_type,
+        size=size,
+        sha256=sha256,
+        created_at=now,
+    )
+    with parts.database.transaction() as session:
+        recording_store.put_object(session, row)
