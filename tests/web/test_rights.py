@@ -62,3 +62,70 @@ def test_what_one_could_give_and_what_is_ones_own_can_be_taken(sqlite_site, how)
     assert [grant["role"]["id"] for grant in left] == [world.roles["agent"]]
     assert http.delete(f"{SUBJECTS}/{me}/divisions/{world.sales}/roles/{world.roles['agent']}").status_code == 204
     assert http.delete(f"{SUBJECTS}/{me}/divisions/{world.sales}/roles/{own}").status_code == 204
+
+
+def test_somebody_active_stays_administrator(sqlite_site):
+    world = sqlite_site.world
+    http = sqlite_site.http("other")
+    give(sqlite_site, "other", "*", "directory:*:*", "oauth:*:*", "authorization:*:*")
+    admin, client = f"/api/v2/users/{world.users['admin']}", f"/api/v2/oauth/clients/{world.client}"
+    assert http.put(client, json={"state": "disabled"}).status_code == 200
+    for reply in (http.patch(admin, json={"state": "inactive"}), http.delete(admin)):
+        assert (reply.status_code, reply.json()["message"]) == (409, "Somebody must stay administrator.")
+    assert http.put(client, json={"state": "active"}).status_code == 200
+    assert http.patch(admin, json={"state": "inactive"}).status_code == 200
+    assert http.put(client, json={"state": "disabled"}).status_code == 409
+
+
+EDGES = "/api/v2/telephony/providers/edges"
+
+
+def test_telephony_is_administered_in_the_granted_divisions(sqlite_site):
+    world, admin, other = sqlite_site.world, sqlite_site.http(), sqlite_site.http("other")
+    give(sqlite_site, "other", world.sales, "telephony:*:*", "routing:*:*")
+    base = {"trunkMetabase": {"id": "external_sip.json"}}
+    families = {
+        f"{EDGES}/trunkbasesettings": base,
+        f"{EDGES}/phonebasesettings": {},
+        f"{EDGES}/phones": {},
+        f"{EDGES}/sites": {},
+        "/api/v2/architect/ivrs": {},
+        "/api/v2/earwitness/callroutes": {},
+    }
+    for path, more in families.items():
+        at_home = admin.post(path, json={"name": "Home's", **more}).json()
+        in_sales = other.post(path, json={"name": "Ours", "division": {"id": world.sales}, **more}).json()
+        refused = [
+            other.post(path, json={"name": "X", **more}),
+            other.put(f"{path}/{at_home['id']}", json={**at_home, "name": "Y"}),
+            other.delete(f"{path}/{at_home['id']}"),
+            other.put(f"{path}/{in_sales['id']}", json={**in_sales, "division": {"id": world.home}}),
+        ]
+        assert [reply.status_code for reply in refused] == [403] * 4, path
+        assert other.put(f"{path}/{in_sales['id']}", json={**in_sales, "name": "Y"}).status_code == 200, path
+        assert other.delete(f"{path}/{in_sales['id']}").status_code == 204, path
+    numbers = {"startPhoneNumber": "+4930100", "endPhoneNumber": "+4930100"}
+    pool = admin.post(f"{EDGES}/didpools", json=numbers).json()["id"]
+    did = admin.get(f"{EDGES}/dids").json()["entities"][0]["id"]
+    station = admin.post(f"{EDGES}/phones", json={"name": "Desk"}).json()["lines"][0]["id"]
+    agent = world.users["agent"]
+    assert admin.put(f"/api/v2/users/{agent}/station/associatedstation/{station}").status_code == 204
+    refused = [
+        other.delete(f"{EDGES}/didpools/{pool}"),
+        other.put(f"{EDGES}/dids/{did}", json={"owner": {"id": agent}, "ownerType": "USER"}),
+        other.post(f"/api/v2/earwitness/stations/{station}/credentials"),
+        other.delete(f"/api/v2/stations/{station}/associateduser"),
+        other.delete(f"/api/v2/users/{agent}/station/associatedstation"),
+        other.put(f"/api/v2/users/{agent}/station/associatedstation/{station}"),
+        other.put(f"/api/v2/users/{agent}/station/defaultstation/{station}"),
+    ]
+    assert [reply.status_code for reply in refused] == [403] * 7
+
+
+def test_agents_sit_down_and_stand_up_by_themselves(sqlite_site):
+    admin, agent = sqlite_site.http(), sqlite_site.http("agent")
+    station = admin.post(f"{EDGES}/phones", json={"name": "Desk"}).json()["lines"][0]["id"]
+    mine = "/api/v2/users/stations/me"
+    assert agent.put(f"{mine}/associatedstation/{station}").status_code == 204
+    assert agent.get(mine).json()["associatedStation"]["id"] == station
+    assert agent.delete(f"{mine}/associatedstation").status_code == 204

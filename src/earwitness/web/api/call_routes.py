@@ -28,7 +28,10 @@ from earwitness.web.kernel.services import Parts, Services
 family = Family("Call routes")
 IVRS = "/api/v2/architect/ivrs"
 ROUTES = "/api/v2/earwitness/callroutes"
-VIEW, ADD, EDIT, DELETE = (all_of(f"routing:callRoute:{action}") for action in ("view", "add", "edit", "delete"))
+VIEW_ROUTES, ADD_ROUTES, EDIT_ROUTES, DELETE_ROUTES = (
+    f"routing:callRoute:{action}" for action in ("view", "add", "edit", "delete")
+)
+VIEW, ADD, EDIT, DELETE = (all_of(name) for name in (VIEW_ROUTES, ADD_ROUTES, EDIT_ROUTES, DELETE_ROUTES))
 MOST_NUMBERS = 1000
 _DIALLED = re.compile(r"[+0-9A-Za-z._*#-]{1,64}")
 _NUMBER = re.compile(r"\+?[0-9*#]{2,32}")
@@ -141,7 +144,9 @@ def _create(
     parts: Services, session: Session, caller: Caller, body: NamedInput, dnis: list[str], **more: Any
 ) -> CallRoute:
     now = parts.clock.now_us()
-    row = CallRoute(**named.new_columns(session, caller, body, now), dnis=_dnis(session, dnis, None), **more)
+    row = CallRoute(
+        **named.new_columns(session, caller, body, now, ADD_ROUTES), dnis=_dnis(session, dnis, None), **more
+    )
     session.add(row)
     session.flush()
     numbers_queries.give_to_route(session, row.id, row.dnis, now)
@@ -152,14 +157,14 @@ def _change(
     parts: Services, session: Session, caller: Caller, row: CallRoute, body: NamedInput, wanted: dict[str, Any]
 ) -> None:
     now = parts.clock.now_us()
-    if changes.apply(row, {**named.changed_columns(session, body), **wanted}, body.version):
+    if changes.apply(row, {**named.changed_columns(session, caller, body, EDIT_ROUTES), **wanted}, body.version):
         named_store.touch(row, now, caller.subject.id)
         session.flush()
         numbers_queries.give_to_route(session, row.id, row.dnis, now)
 
 
 def _delete(parts: Services, session: Session, caller: Caller, route_id: str) -> None:
-    row = named.find_for_delete(session, CallRoute, route_id, "call route")
+    row = named.find_for_delete(session, caller, CallRoute, route_id, "call route", DELETE_ROUTES)
     if row is not None:
         now = parts.clock.now_us()
         named_store.delete(row, now, caller.subject.id)
@@ -196,7 +201,7 @@ def change_ivr(caller: Signed, parts: Parts, ivrId: str, body: IvrInput) -> IvrD
     """Changes a call route; its target stays."""
     _no_flows(body)
     with changes.changing(parts, caller) as session:
-        row = named.find(session, CallRoute, ivrId, "IVR")
+        row = named.find_for_change(session, caller, CallRoute, ivrId, "IVR", EDIT_ROUTES)
         wanted = {"dnis": _dnis(session, body.dnis, row.id)} if body.dnis is not None else {}
         _change(parts, session, caller, row, body, wanted)
         return _ivr(session, row)
@@ -239,7 +244,7 @@ def one_route(caller: Signed, parts: Parts, routeId: str) -> CallRouteDocument:
 def change_route(caller: Signed, parts: Parts, routeId: str, body: CallRouteInput) -> CallRouteDocument:
     """Changes a call route; absent fields stay, ``target`` null leads nowhere."""
     with changes.changing(parts, caller) as session:
-        row = named.find(session, CallRoute, routeId, "call route")
+        row = named.find_for_change(session, caller, CallRoute, routeId, "call route", EDIT_ROUTES)
         given, wanted = body.given(), dict[str, Any]()
         if body.dnis is not None:
             wanted["dnis"] = _dnis(session, body.dnis, row.id)

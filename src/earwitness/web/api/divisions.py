@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from earwitness.store import users
 from earwitness.store.tables import Division
+from earwitness.web.kernel.callers import Caller
 from earwitness.web.kernel.documents import Document, RequestBody
-from earwitness.web.kernel.errors import ApiError, bad_request
+from earwitness.web.kernel.errors import ApiError, bad_request, missing_permissions
 
 
 class DivisionReference(Document):
@@ -60,3 +61,9 @@ def chosen(session: Session, asked: DivisionInput | str | None) -> str:
     if users.division(session, division_id) is None:
         raise bad_request(f"There is no division {division_id}.", "division.id", "invalid.value")
     return division_id
+
+
+def check(caller: Caller, division_id: str, *permissions: str) -> None:
+    """:raises ApiError: 403, the caller holds none of ``permissions`` in that division."""
+    if not any(division_id in caller.access.divisions_for(name) for name in permissions):
+        raise missing_permissions(permissions, every=False)

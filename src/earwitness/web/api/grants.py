@@ -287,10 +287,7 @@ def keep_an_administrator(session: Session) -> None:
     role = access_store.default_role(session, "administrator")
     if role is None:
         raise ApiError(500, "The administrator role is gone.")
-    active = [
-        user_id
-        for user_id in access_store.subjects_of_role(session, role.id)
-        if (user := users.get(session, user_id)) is not None and user.state == "active"
-    ]
-    if not active and not access_store.subjects_of_role(session, role.id, "client"):
+    people = [users.get(session, user_id) for user_id in access_store.subjects_of_role(session, role.id)]
+    programs = [oauth.client(session, key) for key in access_store.subjects_of_role(session, role.id, "client")]
+    if not any(subject is not None and subject.state == "active" for subject in (*people, *programs)):
         raise conflict("Somebody must stay administrator.")

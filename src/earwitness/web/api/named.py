@@ -65,16 +65,20 @@ def common(session: Session, row: Row, path: str) -> dict[str, Any]:
     }
 
 
-def new_columns(session: Session, caller: Caller, body: NamedInput, now: int) -> dict[str, Any]:
+def new_columns(
+    session: Session, caller: Caller, body: NamedInput, now: int, permission: str = ADMINISTERS_TELEPHONY
+) -> dict[str, Any]:
     """The columns that all new rows share.
 
-    :raises ApiError: 400, no name, or no such division.
+    :raises ApiError: 400, no name, or no such division; 403, ``permission`` is not held in that division.
     """
+    division_id = divisions.chosen(session, body.division)
+    divisions.check(caller, division_id, permission)
     return {
         "id": new_id(),
         "name": changes.required_text(body.name, "name"),
         "description": body.description,
-        "division_id": divisions.chosen(session, body.division),
+        "division_id": division_id,
         "created_at": now,
         "modified_at": now,
         "created_by": caller.subject.id,
@@ -82,10 +86,12 @@ def new_columns(session: Session, caller: Caller, body: NamedInput, now: int) ->
     }
 
 
-def changed_columns(session: Session, body: NamedInput) -> dict[str, Any]:
+def changed_columns(
+    session: Session, caller: Caller, body: NamedInput, permission: str = ADMINISTERS_TELEPHONY
+) -> dict[str, Any]:
     """The shared columns that a body changes.
 
-    :raises ApiError: 400, an empty name, or no such division.
+    :raises ApiError: 400, an empty name, or no such division; 403, ``permission`` is not held in the new division.
     """
     given, wanted = body.given(), dict[str, Any]()
     if "name" in given:
@@ -94,6 +100,7 @@ def changed_columns(session: Session, body: NamedInput) -> dict[str, Any]:
         wanted["description"] = body.description
     if body.division is not None and body.division.id:
         wanted["division_id"] = divisions.chosen(session, body.division)
+        divisions.check(caller, wanted["division_id"], permission)
     return wanted
 
 
@@ -108,14 +115,29 @@ def find(session: Session, table: type[N], object_id: str, what: str) -> N:
     return row
 
 
-def find_for_delete(session: Session, table: type[N], object_id: str, what: str) -> N | None:
+def find_for_change(
+    session: Session, caller: Caller, table: type[N], object_id: str, what: str, *permissions: str
+) -> N:
+    """The object of that id, for who holds one of ``permissions`` (to administer telephony) in its division.
+
+    :raises ApiError: 404; 403, not in that division.
+    """
+    row = find(session, table, object_id, what)
+    divisions.check(caller, row.division_id, *(permissions or (ADMINISTERS_TELEPHONY,)))
+    return row
+
+
+def find_for_delete(
+    session: Session, caller: Caller, table: type[N], object_id: str, what: str, permission: str = ADMINISTERS_TELEPHONY
+) -> N | None:
     """The object to delete; None if it is deleted already, which is fine (S20).
 
-    :raises ApiError: 404, there never was one.
+    :raises ApiError: 404, there never was one; 403, ``permission`` is not held in its division.
     """
     row = named_store.get(session, table, object_id, deleted=True)
     if row is None:
         raise not_found(what, object_id)
+    divisions.check(caller, row.division_id, permission)
     return row if row.state != "deleted" else None
 
 

@@ -165,7 +165,7 @@ def one_pool(caller: Signed, parts: Parts, didPoolId: str) -> DidPoolDocument:
 def delete_pool(caller: Signed, parts: Parts, didPoolId: str) -> None:
     """Removes a range of numbers that belong to nobody."""
     with changes.changing(parts, caller) as session:
-        row = named.find_for_delete(session, DidPool, didPoolId, "DID pool")
+        row = named.find_for_delete(session, caller, DidPool, didPoolId, "DID pool")
         if row is None:
             return
         taken = numbers_queries.first_owned(session, row.id)
@@ -213,6 +213,8 @@ def change_number(caller: Signed, parts: Parts, didId: str, body: DidInput) -> D
     now = parts.clock.now_us()
     with changes.changing(parts, caller) as session:
         row = _find(session, didId)
+        if row.did_pool_id is not None:
+            named.find_for_change(session, caller, DidPool, row.did_pool_id, "DID pool")
         wanted: dict[str, str | None] = {"owner_type": None, "owner_id": None}
         if body.owner is not None and body.owner.id:
             if (body.owner_type or "USER") != "USER":

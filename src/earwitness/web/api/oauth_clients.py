@@ -217,6 +217,7 @@ def change_client(caller: Signed, parts: Parts, clientId: str, body: ClientInput
             row.version += 1
             row.modified_at, row.modified_by = now, caller.subject.id
             if row.state != "active":
+                grants.keep_an_administrator(session)
                 oauth.end_tokens_of(session, row.id)
             _note(session, caller, now, "change", row.id)
             session.flush()

@@ -212,8 +212,8 @@ def one_phone_base(caller: Signed, parts: Parts, phoneBaseId: str) -> PhoneBaseD
 def change_phone_base(caller: Signed, parts: Parts, phoneBaseId: str, body: PhoneBaseInput) -> PhoneBaseDocument:
     """Changes phone base settings."""
     with changes.changing(parts, caller) as session:
-        row = named.find(session, PhoneBase, phoneBaseId, "phone base")
-        wanted = named.changed_columns(session, body)
+        row = named.find_for_change(session, caller, PhoneBase, phoneBaseId, "phone base")
+        wanted = named.changed_columns(session, caller, body)
         if body.properties is not None:
             wanted["properties"] = body.properties
         if body.lines:
@@ -230,6 +230,6 @@ def change_phone_base(caller: Signed, parts: Parts, phoneBaseId: str, body: Phon
 def delete_phone_base(caller: Signed, parts: Parts, phoneBaseId: str) -> None:
     """Marks phone base settings deleted; phones made by them stay."""
     with changes.changing(parts, caller) as session:
-        row = named.find_for_delete(session, PhoneBase, phoneBaseId, "phone base")
+        row = named.find_for_delete(session, caller, PhoneBase, phoneBaseId, "phone base")
         if row is not None:
             named_store.delete(row, parts.clock.now_us(), caller.subject.id)

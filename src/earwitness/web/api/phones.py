@@ -219,8 +219,8 @@ def change_phone(caller: Signed, parts: Parts, phoneId: str, body: PhoneInput) -
     """Changes a phone. Lines that the body no longer lists go, and their SIP accounts with them."""
     now = parts.clock.now_us()
     with changes.changing(parts, caller) as session:
-        row = named.find(session, Phone, phoneId, "phone")
-        wanted = named.changed_columns(session, body)
+        row = named.find_for_change(session, caller, Phone, phoneId, "phone")
+        wanted = named.changed_columns(session, caller, body)
         if body.properties is not None:
             wanted["properties"] = body.properties
         if body.site is not None:
@@ -251,7 +251,7 @@ def delete_phone(caller: Signed, parts: Parts, phoneId: str) -> None:
     """Marks a phone and its stations deleted; they can no longer register."""
     now = parts.clock.now_us()
     with changes.changing(parts, caller) as session:
-        row = named.find_for_delete(session, Phone, phoneId, "phone")
+        row = named.find_for_delete(session, caller, Phone, phoneId, "phone")
         if row is None:
             return
         for station in telephony.stations_of_phone(session, row.id):

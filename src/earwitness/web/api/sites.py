@@ -114,8 +114,8 @@ def one_site(caller: Signed, parts: Parts, siteId: str) -> SiteDocument:
 def change_site(caller: Signed, parts: Parts, siteId: str, body: SiteInput) -> SiteDocument:
     """Changes a site."""
     with changes.changing(parts, caller) as session:
-        row = named.find(session, Site, siteId, "site")
-        wanted = named.changed_columns(session, body)
+        row = named.find_for_change(session, caller, Site, siteId, "site")
+        wanted = named.changed_columns(session, caller, body)
         wanted["extra"] = {**row.extra, **_extra(body)}
         if changes.apply(row, wanted, body.version):
             named_store.touch(row, parts.clock.now_us(), caller.subject.id)
@@ -133,7 +133,7 @@ def change_site(caller: Signed, parts: Parts, siteId: str, body: SiteInput) -> S
 def delete_site(caller: Signed, parts: Parts, siteId: str) -> None:
     """Marks a site deleted. One must stay."""
     with changes.changing(parts, caller) as session:
-        row = named.find_for_delete(session, Site, siteId, "site")
+        row = named.find_for_delete(session, caller, Site, siteId, "site")
         if row is None:
             return
         if named_store.listing(session, Site).total < 2:

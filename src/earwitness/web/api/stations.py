@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from earwitness.store import audit, telephony, users
 from earwitness.store.named import touch
 from earwitness.store.tables import Station
-from earwitness.web.api import named
+from earwitness.web.api import divisions, named
 from earwitness.web.api.named import ADMINISTERS_TELEPHONY
 from earwitness.web.api.user_stations import UserStations, user_stations
 from earwitness.web.kernel import changes
@@ -26,6 +26,9 @@ from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Stations")
+UNSEAT = "telephony:station:disassociate"
+SEAT = "telephony:otherStationAssociation:edit"
+ASSIGN = (ADMINISTERS_TELEPHONY, "telephony:phone:assign")
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -100,13 +103,13 @@ def one_station(caller: Signed, parts: Parts, stationId: str) -> StationDocument
     "DELETE",
     "/api/v2/stations/{stationId}/associateduser",
     "delete_station_associateduser",
-    any_of("telephony:station:disassociate"),
+    any_of(UNSEAT),
     status=204,
 )
 def unseat(caller: Signed, parts: Parts, stationId: str) -> None:
     """Nobody sits at the station any more."""
     with changes.changing(parts, caller) as session:
-        row = named.find(session, Station, stationId, "station")
+        row = named.find_for_change(session, caller, Station, stationId, "station", UNSEAT)
         telephony.associate(session, row, None, parts.clock.now_us(), caller.subject.id)
 
 
@@ -123,7 +126,7 @@ def make_credentials(
     """Makes new SIP credentials; the phone must register again with them. Only hashes of the password are kept."""
     password, now = secrets.token_urlsafe(18), parts.clock.now_us()
     with parts.database.transaction() as session:
-        row = named.find(session, Station, stationId, "station")
+        row = named.find_for_change(session, caller, Station, stationId, "station")
         username = (body.username if body is not None else None) or row.username
         if not _USERNAME.fullmatch(username):
             raise bad_request("username: letters, digits, dots, hyphens and underscores.", "username", "invalid.value")
@@ -223,14 +226,14 @@ def stations_of(caller: Signed, parts: Parts, userId: str) -> UserStations:
     "PUT",
     "/api/v2/users/{userId}/station/associatedstation/{stationId}",
     "put_user_station_associatedstation_station_id",
-    any_of("telephony:otherStationAssociation:edit"),
+    any_of(SEAT),
     status=204,
 )
 def seat(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
     """Seats a user at a station, whoever sat there before."""
     with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
-        row = named.find(session, Station, stationId, "station")
+        row = named.find_for_change(session, caller, Station, stationId, "station", SEAT)
         telephony.associate(session, row, userId, parts.clock.now_us(), caller.subject.id)
 
 
@@ -238,28 +241,28 @@ def seat(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
     "DELETE",
     "/api/v2/users/{userId}/station/associatedstation",
     "delete_user_station_associatedstation",
-    any_of("telephony:station:disassociate"),
+    any_of(UNSEAT),
     status=204,
 )
 def unseat_user(caller: Signed, parts: Parts, userId: str) -> None:
     """A user leaves the station."""
     with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
-        _unseat_user(session, caller, userId, parts.clock.now_us())
+        _unseat_user(session, caller, userId, parts.clock.now_us(), UNSEAT)
 
 
 @family.operation(
     "PUT",
     "/api/v2/users/{userId}/station/defaultstation/{stationId}",
     "put_user_station_defaultstation_station_id",
-    any_of(ADMINISTERS_TELEPHONY, "telephony:phone:assign"),
+    any_of(*ASSIGN),
     status=204,
 )
 def set_default(caller: Signed, parts: Parts, userId: str, stationId: str) -> None:
     """Makes a station the default of a user."""
     with changes.changing(parts, caller) as session:
         _must_exist(session, userId)
-        row = named.find(session, Station, stationId, "station")
+        row = named.find_for_change(session, caller, Station, stationId, "station", *ASSIGN)
         telephony.set_default_user(session, row, userId, parts.clock.now_us(), caller.subject.id)
 
 
@@ -267,7 +270,7 @@ def set_default(caller: Signed, parts: Parts, userId: str, stationId: str) -> No
     "DELETE",
     "/api/v2/users/{userId}/station/defaultstation",
     "delete_user_station_defaultstation",
-    any_of(ADMINISTERS_TELEPHONY, "telephony:phone:assign"),
+    any_of(*ASSIGN),
     status=204,
 )
 def clear_default(caller: Signed, parts: Parts, userId: str) -> None:
@@ -276,13 +279,16 @@ def clear_default(caller: Signed, parts: Parts, userId: str) -> None:
         _must_exist(session, userId)
         for row in telephony.stations(session, user_id=userId, size=100).items:
             if row.default_user_id == userId:
+                divisions.check(caller, row.division_id, *ASSIGN)
                 row.default_user_id = None
                 touch(row, parts.clock.now_us(), caller.subject.id)
 
 
-def _unseat_user(session: Session, caller: Caller, user_id: str, now: int) -> None:
+def _unseat_user(session: Session, caller: Caller, user_id: str, now: int, permission: str | None = None) -> None:
     for row in telephony.stations(session, user_id=user_id, size=100).items:
         if row.user_id == user_id:
+            if permission is not None:
+                divisions.check(caller, row.division_id, permission)
             telephony.associate(session, row, None, now, caller.subject.id)
 
 

@@ -270,8 +270,8 @@ def change_trunk_base(
     password stays.
     """
     with changes.changing(parts, caller) as session:
-        row = named.find(session, TrunkBase, trunkBaseSettingsId, "trunk base")
-        wanted = named.changed_columns(session, body)
+        row = named.find_for_change(session, caller, TrunkBase, trunkBaseSettingsId, "trunk base")
+        wanted = named.changed_columns(session, caller, body)
         if body.state in ("active", "inactive"):
             wanted["state"] = body.state
         if body.site is not None or body.inbound_site is not None:
@@ -298,7 +298,7 @@ def change_trunk_base(
 def delete_trunk_base(caller: Signed, parts: Parts, trunkBaseSettingsId: str) -> None:
     """Marks trunk base settings and their trunks deleted. Calls in progress go on."""
     with changes.changing(parts, caller) as session:
-        row = named.find_for_delete(session, TrunkBase, trunkBaseSettingsId, "trunk base")
+        row = named.find_for_delete(session, caller, TrunkBase, trunkBaseSettingsId, "trunk base")
         if row is not None:
             trunk_store.delete_base(session, row, parts.clock.now_us(), caller.subject.id)
 

@@ -12,7 +12,7 @@ from earwitness.domain.ids import new_id
 from earwitness.store import access as access_store
 from earwitness.store import oauth, telephony, users
 from earwitness.store.tables import User
-from earwitness.web.api import divisions, roles
+from earwitness.web.api import divisions, grants, roles
 from earwitness.web.api.divisions import DivisionInput, DivisionReference
 from earwitness.web.api.organizations import Organization, organization_document
 from earwitness.web.api.password_rules import acceptable
@@ -21,7 +21,7 @@ from earwitness.web.api.user_stations import UserStations, user_stations
 from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, OneOf, RequestBody
-from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions, not_found
+from earwitness.web.kernel.errors import bad_request, conflict, not_found
 from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.passwords import hash_password
@@ -333,6 +333,7 @@ def _retire(session: Session, caller: Caller, user: User, now: int) -> None:
     """What must go when a user is no longer active."""
     if user.id == caller.subject.id:
         raise conflict("You cannot deactivate yourself.")
+    grants.keep_an_administrator(session)
     oauth.end_tokens_of(session, user.id)
     if user.state == "deleted":
         for station in telephony.stations(session, user_id=user.id, size=500).items:
@@ -351,8 +352,7 @@ def find_user(session: Session, user_id: str, *, deleted: bool = False) -> User:
 
 def check_division(caller: Caller, permission: str, division_id: str, *others: str) -> None:
     """:raises ApiError: 403, the permission (or one of ``others``) is held, but not in that division."""
-    if not any(division_id in caller.access.divisions_for(name) for name in (permission, *others)):
-        raise missing_permissions((permission, *others), every=False)
+    divisions.check(caller, division_id, permission, *others)
 
 
 def check_no_more_than_own(session: Session, caller: Caller, user_id: str) -> None:
