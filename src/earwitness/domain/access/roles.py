@@ -111,7 +111,7 @@ EVALUATOR = DefaultRole(
 AGENT = DefaultRole(
     "agent",
     "Agent",
-    "Takes calls, records them for the own inbox, pauses the recording, and listens to own calls (J14).",
+    "Sits down at a phone, takes calls, records them for the own inbox, pauses recording, listens to own calls (J14).",
     (
         "conversation:call:record",
         "conversation:participant:wrapup",
@@ -119,6 +119,9 @@ AGENT = DefaultRole(
         "conversation:recording:snippetRecord",
         "quality:evaluation:editAgentSignoff",
         "routing:queue:join",
+        "telephony:selfStationAssociation:edit",
+        "telephony:selfStationAssociation:view",
+        "telephony:station:disassociateSelf",
     ),
     (
         _own_calls("conversation", "communication", "view", "disconnect"),
