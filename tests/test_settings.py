@@ -51,3 +51,10 @@ def test_everything_is_in_the_data_folder_by_default(tmp_path: Path) -> None:
     assert settings.vault == (tmp_path / "vault").as_uri()
     for folder in (settings.spool, settings.keys, settings.run):
         assert folder.parent == tmp_path
+
+
+def test_trusted_proxies_are_addresses_and_networks():
+    assert load(trusted_proxies=" 127.0.0.1, fd00::/8").trusted_proxies == "127.0.0.1/32,fd00::/8"
+    for wrong in ("*", "proxy.example", "10.0.0.1/8"):
+        with pytest.raises(SettingsError, match="trusted_proxies"):
+            load(trusted_proxies=wrong)

@@ -245,6 +245,7 @@ def _web_arguments(settings: Settings) -> WebArguments:
         run_dir=settings.run,
         spool_dir=settings.spool,
         public_url=settings.public_url,
+        trusted_proxies=settings.trusted_proxies,
         host=settings.web_host,
         port=settings.web_port,
     )

@@ -7,6 +7,7 @@ lists them; a test holds the two together.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -61,6 +62,10 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on.")
     web_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP API; 0 takes a free one.")
     public_url: str = Field("", description="Address under which clients reach the API; empty: the one they asked for.")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, by comma, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
 
     render_processes: int = Field(0, ge=0, le=64, description="Processes that render recordings; 0: one per core.")
     keep_spool_s: int = Field(0, ge=0, description="Seconds that a spool folder stays after its recording is sealed.")
@@ -69,6 +74,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        networks = [str(ipaddress.ip_network(item.strip())) for item in value.split(",") if item.strip()]
+        return ",".join(networks)
 
     @property
     def database(self) -> str:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
@@ -112,13 +111,5 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
     errors.install(app)
     for family in FAMILIES:
         app.include_router(family)
-    if arguments.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(arguments.allowed_origins),
-            allow_methods=["*"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["ININ-Correlation-Id", "Retry-After"],
-        )
     app.add_middleware(Shell, limits=arguments.limits, known=services.known_tokens)
     return app

@@ -26,13 +26,10 @@ class WebArguments:
     """Folder path or ``s3://…`` of the wrapped data keys; empty: ``data`` in the key folder."""
     public_url: str = ""
     """Base of absolute addresses in replies, ``https://recorder.example``; empty: the Host header of each request."""
-    sip_registrar: str = ""
-    """``host:port`` that phones register at, told together with their credentials; empty: the web's own host."""
-    sip_realm: str = "earwitness"
+    trusted_proxies: str = ""
+    """Addresses or networks, by comma, whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
     host: str = "127.0.0.1"
     port: int = 8080
-    allowed_origins: tuple[str, ...] = ()
-    """Browser origins that may call the API; empty: none but our own (CORS is off)."""
     limits: Limits = field(default_factory=Limits)
     wait_poll_s: float = 0.2
     """How often a waiting request (``maxWaitMs``) looks again, seconds."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from earwitness.web.app import create_app
 from earwitness.web.arguments import WebArguments
@@ -27,16 +28,7 @@ def run(arguments: WebArguments) -> None:
     """
     listener = _listen(arguments.host, arguments.port)
     with listener:
-        config = uvicorn.Config(
-            create_app(arguments),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=GRACE_S,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
+        config = server_config(arguments, create_app(arguments))
         told = arguments.run_dir / "web.json"
         host, port = listener.getsockname()[:2]
         _tell(told, {"url": f"http://{_reachable(host)}:{port}", "host": host, "port": port, "pid": os.getpid()})
@@ -46,6 +38,21 @@ def run(arguments: WebArguments) -> None:
         finally:
             _untell(told)
             log.info("web.down")
+
+
+def server_config(arguments: WebArguments, app: ASGIApp) -> uvicorn.Config:
+    """How uvicorn serves. The address of a client is that of the connection, unless a trusted proxy tells another."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(arguments.trusted_proxies),
+        forwarded_allow_ips=arguments.trusted_proxies or None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.store import audit, telephony, users
 from earwitness.store.named import touch
+from earwitness.store.secrets import REALM
 from earwitness.store.tables import Station
 from earwitness.web.api import divisions, named
 from earwitness.web.api.named import ADMINISTERS_TELEPHONY
@@ -147,15 +148,13 @@ def make_credentials(
         station_id=stationId,
         username=username,
         password=password,
-        realm=parts.arguments.sip_realm,
+        realm=REALM,
         registrar=_registrar(request, parts),
     )
 
 
 def _registrar(request: Request, parts: Services) -> str:
-    """Where phones register: as configured, else where the edge listens, as seen by this client."""
-    if parts.arguments.sip_registrar:
-        return parts.arguments.sip_registrar
+    """Where phones register: where the edge listens, as seen by this client."""
     own = request.url.hostname or "127.0.0.1"
     try:
         told = json.loads((parts.arguments.run_dir / "edge.json").read_text(encoding="utf-8"))
