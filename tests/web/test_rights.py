@@ -129,3 +129,37 @@ def test_agents_sit_down_and_stand_up_by_themselves(sqlite_site):
     assert agent.put(f"{mine}/associatedstation/{station}").status_code == 204
     assert agent.get(mine).json()["associatedStation"]["id"] == station
     assert agent.delete(f"{mine}/associatedstation").status_code == 204
+
+
+def test_j12_segments_reach_calls_within_the_divisions(site, recorded):
+    world = site.world
+    within, recording_id = recorded.store_call(site)
+    across, other_id = recorded.store_call(site, divisions=[world.sales, world.home])
+    elsewhere, _ = recorded.store_call(site, user="admin", divisions=[world.home])
+    give(site, "nobody", world.sales, "recording:recordingSegment:view")
+    http = site.http("nobody")
+    replies = [http.get(f"/api/v2/conversations/{key}/recordings") for key in (within, across, elsewhere)]
+    assert [reply.status_code for reply in replies] == [200, 200, 404]
+    assert [[item["id"] for item in reply.json()] for reply in replies[:2]] == [[recording_id], []]
+    assert http.get(f"/api/v2/conversations/{within}/recordings/{recording_id}").status_code == 200
+    assert http.get(f"/api/v2/conversations/{across}/recordings/{other_id}").status_code == 404
+
+
+def test_kinds_of_which_there_are_none_are_an_empty_list(sqlite_site, recorded):
+    conversation_id, recording_id = recorded.store_call(sqlite_site)
+    give(sqlite_site, "nobody", sqlite_site.world.sales, "recording:snippetRecording:view")
+    http = sqlite_site.http("nobody")
+    reply = http.get(f"/api/v2/conversations/{conversation_id}/recordings")
+    assert (reply.status_code, reply.json()) == (200, [])
+    assert http.get(f"/api/v2/conversations/{conversation_id}/recordings/{recording_id}").status_code == 404
+
+
+def test_e2_why_tells_nobody_of_other_peoples_recordings(sqlite_site, recorded):
+    tape_id, conversation_id, own = recorded.new_id(), recorded.new_id(), recorded.new_id()
+    events = recorded.call_events(conversation_id, sqlite_site.world.users["agent"], tape_id, ended=False)
+    opened = {**events[-1].data, "tape_id": own, "leg_id": "s", "kind": "user"}
+    events.append(type(events[-1])(len(events), events[-1].at, "tape.opened", opened))
+    sqlite_site.edge.conversations[conversation_id] = recorded.live_document(events)
+    for name, tapes in {"agent": {tape_id, own}, "supervisor": {tape_id}, "client": {tape_id}}.items():
+        reply = sqlite_site.http(name).get(f"/api/v2/earwitness/conversations/{conversation_id}/why")
+        assert {span["tapeId"] for span in reply.json()["spans"]} == tapes, name

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
 from fastapi import Query, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from earwitness.domain.conversation.timeline import Tape, Timeline
 from earwitness.domain.recording.why import spans
 from earwitness.store import audit
 from earwitness.web.api import conversations
@@ -76,10 +78,13 @@ class AuditRow(Document):
     "GET", "/api/v2/earwitness/conversations/{conversationId}/why", "get_earwitness_why", SIGNED_IN, returns=Why
 )
 def why(caller: Signed, parts: Parts, conversationId: str) -> Why:
-    """Every stretch of every tape of a conversation: captured or not, and the reasons."""
+    """Every stretch of every tape of a conversation: captured or not, and the reasons.
+
+    Of user recordings everybody sees their own (E2).
+    """
     with parts.database.reading() as session:
         seen = conversations.find(parts, session, caller.access, conversationId)
-    found = spans(seen.timeline, parts.clock.now_us())
+    found = spans(_without_others_tapes(seen.timeline, caller.user_id), parts.clock.now_us())
     return Why(
         conversation_id=conversationId,
         in_progress=seen.in_progress,
@@ -96,6 +101,14 @@ def why(caller: Signed, parts: Parts, conversationId: str) -> Why:
             for span in found
         ],
     )
+
+
+def _without_others_tapes(timeline: Timeline, user_id: str | None) -> Timeline:
+    def shown(tape: Tape) -> bool:
+        owner = timeline.participant_of(tape.leg_id)
+        return tape.kind != "user" or (user_id is not None and owner is not None and owner.user_id == user_id)
+
+    return dataclasses.replace(timeline, tapes=[tape for tape in timeline.tapes if shown(tape)])
 
 
 @family.operation(

@@ -103,8 +103,8 @@ def _look(request: Request, caller: Caller, parts: Services, conversation_id: st
             if rows or _visible(session, caller, conversation_id):
                 found = [_document(request, caller, parts, session, row, chosen) for row in rows]
                 break
-            pending = live.find(parts, session, conversation_id)
-            if pending is not None and live.visible(pending, caller.access, VIEW_RECORDINGS):
+            pending = _pending(session, parts, caller, conversation_id)
+            if pending is not None:
                 return Look(None, pending)
     else:
         note(parts, caller, "listRecordings", "conversation", conversation_id, conversation_id, allowed=False)
@@ -115,7 +115,15 @@ def _look(request: Request, caller: Caller, parts: Services, conversation_id: st
 
 
 def _visible(session: Session, caller: Caller, conversation_id: str) -> bool:
-    return conversation_store.get(session, caller.access, conversation_id, VIEW_RECORDINGS) is not None
+    """Whether it exists for the caller, be it without any recording that does."""
+    asked = VIEW.permissions
+    return any(conversation_store.get(session, caller.access, conversation_id, name) is not None for name in asked)
+
+
+def _pending(session: Session, parts: Services, caller: Caller, conversation_id: str) -> live.Pending | None:
+    found = live.find(parts, session, conversation_id)
+    seen = found is not None and any(live.visible(found, caller.access, name) for name in VIEW.permissions)
+    return found if seen else None
 
 
 @family.operation(
@@ -234,8 +242,8 @@ def list_metadata(caller: Signed, parts: Parts, conversationId: str) -> object:
         found = [documents.metadata_document(row) for row in rows]
         visible = bool(rows) or _visible(session, caller, conversationId)
         if not visible:
-            pending = live.find(parts, session, conversationId)
-            if pending is not None and live.visible(pending, caller.access, VIEW_RECORDINGS):
+            pending = _pending(session, parts, caller, conversationId)
+            if pending is not None:
                 return JSONResponse([], 202, headers={"Retry-After": "1"})
     note(parts, caller, "listRecordings", "conversation", conversationId, conversationId, allowed=visible)
     if not visible:
