@@ -72,7 +72,8 @@ class KernelTime:
             else:
                 other = stamps_us + self._former_us
                 arrival = np.where((arrival > now) | ((other <= now) & (other > arrival)), other, arrival)
-        return np.clip(arrival, now - self.WAIT_US, now)
+        np.minimum(arrival, now, out=arrival)
+        return np.maximum(arrival, now - self.WAIT_US, out=arrival)
 
     def now_us(self) -> int:
         """The ``WallClock``'s time."""

@@ -59,7 +59,7 @@ class Tapes:
         self.until_us: Int64 = np.full(channels, NEVER, np.int64)
         self._start_us: Int64 = np.zeros(channels, np.int64)
         self._packets: Int64 = arena.tape_packets
-        self._recent: Int64 = np.zeros((channels, RECENT), np.int64)
+        self._recent: Int64 = np.zeros(channels * RECENT, np.int64)
         self._known_from: Int64 = np.zeros(channels, np.int64)
         self._latest: Int64 = np.zeros(channels, np.int64)
         self.openings: dict[int, Opening] = {}
@@ -130,11 +130,10 @@ class Tapes:
     def finish(self, slot: int) -> None:
         """All packets that belong on the tape have been appended: complete its files."""
         opening = self.openings.get(slot)
-        if opening is None:
-            return
-        self.from_us[2 * slot : 2 * slot + 2] = NEVER
-        opening.closing = True
-        self._wake.set()
+        if opening is not None:
+            self.from_us[2 * slot : 2 * slot + 2] = NEVER
+            opening.closing = True
+            self._wake.set()
 
     def append(self, channels: Int64, rows: Int64, lengths: Int64, arrival_us: Int64, *, rtcp: bool = False) -> None:
         """Tapes packets that lie in arena rows; equally long arrays, packets of a channel in order.
@@ -179,11 +178,16 @@ class Tapes:
         # overwrites or the tail leaves out.
         self._windows[channels * TAPE_BUFFER + places, :width] = arena.rows[rows, start : start + width]
         last = first + counts - 1
-        number = self._packets[channels] + np.arange(len(channels)) - np.repeat(first, counts)
-        self._recent[channels, number % RECENT] = arrival_us
-        tail[channels[last]] = places[last] + sizes[last]
-        self._latest[channels[last]] = np.maximum(self._latest[channels[last]], np.maximum.reduceat(arrival_us, first))
-        self._packets[channels[last]] += counts
+        each = channels[last]
+        if len(each) == len(channels):
+            number, latest = self._packets[channels], arrival_us
+        else:
+            number = self._packets[channels] + np.arange(len(channels)) - np.repeat(first, counts)
+            latest = np.maximum.reduceat(arrival_us, first)
+        self._recent[channels * RECENT + number % RECENT] = arrival_us
+        self._latest[each] = np.maximum(self._latest[each], latest)
+        tail[each] = places[last] + sizes[last]
+        self._packets[each] += counts
 
     def _overflow(self, channels: Int64, arrival_us: Int64) -> None:
         for channel, at in zip(channels.tolist(), arrival_us.tolist(), strict=True):
@@ -262,8 +266,7 @@ class Tapes:
                 opening.aligned[channel & 1] = written == tail - head
                 self._dirty.set()
         opening.failed = False
-        if any(opening.missing):
-            self._report_missing(opening)
+        self._report_missing(opening)
 
     def _take_back(self, opening: Opening) -> None:
         """Takes records of packets that arrived too late out of buffers and files; nobody appends any more."""
@@ -293,7 +296,7 @@ class Tapes:
         data = np.frombuffer(os.pread(fd, committed - start, start) + waiting, np.uint8)
         total = int(self._packets[channel])
         known = np.arange(max(int(self._known_from[channel]), total - RECENT), total)
-        cut = cut_late(data, opening.start_us, until, self._recent[channel, known % RECENT])
+        cut = cut_late(data, opening.start_us, until, self._recent[channel * RECENT + known % RECENT])
         if cut is None:
             return
         log.info("taken back from a tape", tape=opening.tape_id, channel=channel & 1, packets=cut.removed)
@@ -342,8 +345,10 @@ class Tapes:
         opening.wait = RETRY_FLUSHES - 1
         if not opening.failed:
             opening.failed = True
-            reason = error.strerror or str(error)
-            self._report("tape_failed", opening.tape_id, opening.opening, opening.leg_id, reason, self._now_us())
+            self._tell_failed(opening, error.strerror or str(error))
+
+    def _tell_failed(self, opening: Opening, reason: str) -> None:
+        self._report("tape_failed", opening.tape_id, opening.opening, opening.leg_id, reason, self._now_us())
 
     def _complete(self, opening: Opening) -> None:
         arena = self._arena
@@ -394,5 +399,4 @@ class Tapes:
             for opening in [*completed, *list(self.openings.values())]:
                 if opening.device == device and not opening.lost:
                     opening.lost = True
-                    names = (opening.tape_id, opening.opening, opening.leg_id)
-                    self._report("tape_failed", *names, reason, self._now_us())
+                    self._tell_failed(opening, reason)
