@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import random
 import socket
 from collections import Counter
@@ -187,7 +188,7 @@ class Transport:
         candidates = [item for item in candidates if item.accepted]
         if not candidates:
             return False
-        idle = min(candidates, key=lambda item: item.last)
+        idle = min(candidates, key=lambda item: item.turn)
         log.warning("sip.connection_displaced", remote=idle.flow.remote[0])
         idle.close()
         self.on_disconnected(idle)
@@ -331,6 +332,10 @@ class _Datagrams(asyncio.DatagramProtocol):
         """ICMP errors name no request; its timers will notice."""
 
 
+_TURNS = itertools.count(1)
+"""Orders what the event loop's clock, which counts milliseconds, cannot."""
+
+
 class _Connection(asyncio.Protocol):
     """One TCP connection, accepted or opened."""
 
@@ -342,6 +347,7 @@ class _Connection(asyncio.Protocol):
         self._registered = False
         self._idle: asyncio.TimerHandle | None = None
         self.last = 0.0
+        self.turn = 0
         self._useful = not accepted
         self.flow = Flow("tcp", ("", 0), ("", 0))
         self.used: set[Flow] = set()
@@ -354,12 +360,12 @@ class _Connection(asyncio.Protocol):
         stream.set_write_buffer_limits(high=MAX_QUEUE)
         self._owner.on_connected(self, (peer[0], peer[1]), accepted=self.accepted)
         self._registered = self.flow.connection != 0
-        self.last = self._owner.loop.time()
+        self._alive()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
         if self._useful:
-            self.last = self._owner.loop.time()
+            self._alive()
         try:
             frames = self._framer.feed(data)
         except SipParseError as error:
@@ -372,6 +378,11 @@ class _Connection(asyncio.Protocol):
             else:
                 self._useful = True
                 self._owner.on_frame(frame, self)
+
+    def _alive(self) -> None:
+        """Something useful came just now."""
+        self.last = self._owner.loop.time()
+        self.turn = next(_TURNS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
