@@ -132,7 +132,7 @@ async def _scene(server: Server, cast: Cast, scene: Scene) -> _Talk:
 async def _conversation(server: Server, path: str, scene: Scene) -> str | None:
     """The scene's conversation, if it is in that list (a busy machine may be asked too late for the live one)."""
     for item in (await asyncio.to_thread(server.get, path))["entities"]:
-        if any(participant.get("dnis") == scene.dialled for participant in item["participants"]):
+        if item["participants"][0].get("dnis") == scene.dialled:
             return str(item["id"])
     return None
 
