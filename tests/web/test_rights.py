@@ -163,3 +163,36 @@ def test_e2_why_tells_nobody_of_other_peoples_recordings(sqlite_site, recorded):
     for name, tapes in {"agent": {tape_id, own}, "supervisor": {tape_id}, "client": {tape_id}}.items():
         reply = sqlite_site.http(name).get(f"/api/v2/earwitness/conversations/{conversation_id}/why")
         assert {span["tapeId"] for span in reply.json()["spans"]} == tapes, name
+
+
+def test_grants_of_a_division_and_of_a_role(sqlite_site):
+    world, http = sqlite_site.world, sqlite_site.http()
+    found = http.get(f"/api/v2/authorization/divisions/{world.sales}/grants").json()
+    assert {grant["subjectId"] for grant in found["entities"]} == {
+        world.users[n] for n in ("supervisor", "agent", "other")
+    }
+    found = http.get(f"{ROLES}/{world.roles['administrator']}/subjectgrants").json()["entities"]
+    assert {(item["name"], item["type"]) for item in found} == {("Admin", "PC_USER"), ("Tests", "PC_OAUTH_CLIENT")}
+    assert [division["id"] for division in found[0]["divisions"]] == ["*"]
+
+
+def test_users_are_moved_by_who_may_edit_them_here_and_there(sqlite_site):
+    world, http = sqlite_site.world, sqlite_site.http()
+    give(sqlite_site, "other", world.sales, "directory:user:edit")
+    path, agent = "/api/v2/authorization/divisions/{}/objects/USER", world.users["agent"]
+    assert sqlite_site.http("other").post(path.format(world.home), json=[agent]).status_code == 403
+    assert sqlite_site.http("other").post(path.format(world.sales), json=[world.users["admin"]]).status_code == 403
+    assert http.post(path.format(world.home), json=[agent, "nobody"]).status_code == 404
+    assert http.get(f"/api/v2/users/{agent}").json()["division"]["id"] == world.sales
+    assert http.post(path.format(world.home), json=[agent]).status_code == 204
+    assert http.get(f"/api/v2/users/{agent}").json()["division"]["id"] == world.home
+
+
+def test_lists_can_be_searched_and_turned_round(sqlite_site):
+    http = sqlite_site.http()
+    names = [user["name"] for user in http.get("/api/v2/users?sortOrder=descending").json()["entities"]]
+    assert names == sorted(names, reverse=True)
+    found = http.get("/api/v2/authorization/permissions?query=SELFstation").json()["entities"]
+    assert [(item["domain"], list(item["permissionMap"])) for item in found] == [
+        ("telephony", ["selfStationAssociation"])
+    ]

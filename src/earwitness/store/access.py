@@ -36,6 +36,18 @@ def grants(session: Session, subject_id: str) -> Sequence[tuple[Grant, Role]]:
     return [(grant, role) for grant, role in session.execute(statement.order_by(Grant.granted_at, Grant.id))]
 
 
+def grants_in(
+    session: Session, *, division_id: str | None = None, role_id: str | None = None
+) -> Sequence[tuple[Grant, Role]]:
+    """Grants in a division or of a role with their roles, oldest first."""
+    statement = select(Grant, Role).join(Role, Role.id == Grant.role_id)
+    if division_id is not None:
+        statement = statement.where(Grant.division_id == division_id)
+    if role_id is not None:
+        statement = statement.where(Grant.role_id == role_id)
+    return [(grant, role) for grant, role in session.execute(statement.order_by(Grant.granted_at, Grant.id))]
+
+
 def grant(session: Session, row: Grant) -> Grant:
     """Gives a role in a division; once is enough: an equal grant is returned as it is."""
     known = session.scalars(

@@ -60,12 +60,13 @@ def listing(
     ids: list[str] | None = None,
     state: str | None = "active",
     text: str | None = None,
+    down: bool = False,
     number: int = 1,
     size: int = 25,
 ) -> Page[User]:
     """A page of users, by name.
 
-    ``state`` None: all but deleted; ``any``: all. ``text`` is looked for in name and email.
+    ``state`` None: all but deleted; ``any``: all. ``text`` is looked for in name and email. ``down``: from Z to A.
     """
     statement = select(User)
     if state is None:
@@ -78,7 +79,8 @@ def listing(
         statement = statement.where(User.id.in_(ids))
     if text:
         statement = statement.where(name_matches(User.name, text) | name_matches(User.email, text))
-    return page_of(session, statement.order_by(User.name, User.id), number, size)
+    order = (User.name.desc(), User.id.desc()) if down else (User.name, User.id)
+    return page_of(session, statement.order_by(*order), number, size)
 
 
 def touch(user: User, at: int, by: str | None) -> None:

@@ -135,29 +135,36 @@ def find_subject(session: Session, subject_id: str) -> tuple[str, str, str]:
     raise not_found("subject", subject_id)
 
 
+def name_of(session: Session, subject_id: str) -> str:
+    """The name of whoever holds a grant, deleted or not; the id, where nobody knows."""
+    subject = users.get(session, subject_id, deleted=True) or oauth.client(session, subject_id)
+    return subject.name if subject is not None else subject_id
+
+
+def grant_document(session: Session, grant: Grant, role: Role) -> GrantDocument:
+    """The document of a grant."""
+    division = users.division(session, grant.division_id)
+    return GrantDocument(
+        subject_id=grant.subject_id,
+        division=GrantDivision(
+            id=grant.division_id,
+            name=division.name if division is not None else grant.division_id,
+            home_division=division is not None and division.home,
+            self_uri=f"/api/v2/authorization/divisions/{grant.division_id}",
+        ),
+        role=GrantRole(
+            id=role.id,
+            name=role.name,
+            description=role.description,
+            default=role.is_default,
+            self_uri=f"/api/v2/authorization/roles/{role.id}",
+        ),
+        grant_made_at=grant.granted_at,
+    )
+
+
 def _document(session: Session, subject: tuple[str, str, str]) -> SubjectDocument:
-    found = []
-    for grant, role in access_store.grants(session, subject[1]):
-        division = users.division(session, grant.division_id)
-        found.append(
-            GrantDocument(
-                subject_id=subject[1],
-                division=GrantDivision(
-                    id=grant.division_id,
-                    name=division.name if division is not None else grant.division_id,
-                    home_division=division is not None and division.home,
-                    self_uri=f"/api/v2/authorization/divisions/{grant.division_id}",
-                ),
-                role=GrantRole(
-                    id=role.id,
-                    name=role.name,
-                    description=role.description,
-                    default=role.is_default,
-                    self_uri=f"/api/v2/authorization/roles/{role.id}",
-                ),
-                grant_made_at=grant.granted_at,
-            )
-        )
+    found = [grant_document(session, grant, role) for grant, role in access_store.grants(session, subject[1])]
     return SubjectDocument(
         id=subject[1],
         name=subject[2],

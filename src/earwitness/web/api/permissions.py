@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Query, Request
 
 from earwitness.domain import access as rules
 from earwitness.domain.access.subject import policy_permissions
@@ -44,8 +44,17 @@ class PermissionCollection(Document):
     SIGNED_IN,
     returns=Listing[PermissionCollection],
 )
-def list_permissions(caller: Signed, request: Request, page: Paging) -> Listing[PermissionCollection]:
-    """Every permission that an operation asks for or that a built-in role holds, by domain."""
+def list_permissions(
+    caller: Signed,
+    request: Request,
+    page: Paging,
+    query_type: Annotated[str, Query(alias="queryType", pattern="^(domain|permission)$")] = "permission",
+    query: str | None = None,
+) -> Listing[PermissionCollection]:
+    """Every permission that an operation asks for or that a built-in role holds, by domain.
+
+    ``query`` keeps those that contain it: in their domain, or anywhere.
+    """
     names = {name for route in request.app.state.operations for name in _needed(route)}
     for role in rules.DEFAULT_ROLES:
         names.update(role.permissions)
@@ -53,6 +62,9 @@ def list_permissions(caller: Signed, request: Request, page: Paging) -> Listing[
     split = sorted(tuple(name.split(":")) for name in names if "*" not in name and name.count(":") == 2)
     domains: dict[str, dict[str, list[PermissionDocument]]] = {}
     for domain, entity, action in split:
+        searched = domain if query_type == "domain" else f"{domain}:{entity}:{action}"
+        if query and query.casefold() not in searched.casefold():
+            continue
         per_call = domain in {"recording", "conversation", "quality"}
         domains.setdefault(domain, {}).setdefault(entity, []).append(
             PermissionDocument(

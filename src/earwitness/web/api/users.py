@@ -172,10 +172,12 @@ def list_users(
     ids: Annotated[CommaList, Query(alias="id")] = None,
     expand: CommaList = None,
     state: Annotated[str, Query(pattern="^(active|inactive|deleted|any)$")] = "active",
+    sort_order: Annotated[str, OneOf("ascending", "descending"), Query(alias="sortOrder")] = "ascending",
 ) -> Listing[UserDocument]:
     """The directory, by name. Everybody in the organisation may look people up."""
     with parts.database.reading() as session:
-        found = users.listing(session, ids=ids, state=state, number=page.number, size=page.size)
+        down = sort_order.lower() == "descending"
+        found = users.listing(session, ids=ids, state=state, down=down, number=page.number, size=page.size)
         return page.envelope([user_document(session, user, expand) for user in found.items], found.total)
 
 
