@@ -99,8 +99,9 @@ async def list_recordings(
 def _look(request: Request, caller: Caller, parts: Services, conversation_id: str, chosen: str) -> Look:
     for _attempt in range(2):  # a conversation may get into the database between the two questions
         with parts.database.reading() as session:
+            visible = _visible(session, caller, conversation_id)  # asked first: it gets there with its recordings
             rows = recording_store.of_conversation(session, caller.access, conversation_id)
-            if rows or _visible(session, caller, conversation_id):
+            if rows or visible:
                 found = [_document(request, caller, parts, session, row, chosen) for row in rows]
                 break
             pending = _pending(session, parts, caller, conversation_id)
@@ -238,9 +239,10 @@ def _change(
 def list_metadata(caller: Signed, parts: Parts, conversationId: str) -> object:
     """Recordings of a conversation without media; deleted ones are there as tombstones (G14)."""
     with parts.database.reading() as session:
+        visible = _visible(session, caller, conversationId)
         rows = recording_store.of_conversation(session, caller.access, conversationId, deleted=True)
         found = [documents.metadata_document(row) for row in rows]
-        visible = bool(rows) or _visible(session, caller, conversationId)
+        visible = visible or bool(rows)
         if not visible:
             pending = _pending(session, parts, caller, conversationId)
             if pending is not None:
