@@ -45,7 +45,8 @@ class Child:
     deaths: int = 0
 
 
-def _before_exec(parent: int) -> Callable[[], None]:
+def before_exec(parent: int) -> Callable[[], None]:
+    """What a child does before it becomes another program: it ends (SIGTERM) when its parent does, however that ends."""
     libc = ctypes.CDLL(None)
 
     def prepare() -> None:
@@ -91,7 +92,7 @@ class Supervisor:
                     env=dict(self.environment),
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
-                    preexec_fn=_before_exec(os.getpid()),
+                    preexec_fn=before_exec(os.getpid()),
                 )
                 child.started = now
 

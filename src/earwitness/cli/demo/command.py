@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ def run(data: Path | None, *, once: bool, web_port: int) -> None:
     """
     console = Console(highlight=False, soft_wrap=True)
     logs.configure("error")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="earwitness-demo-") as folder:
         server = Server(data or Path(folder) / "data", web_port)
         try:

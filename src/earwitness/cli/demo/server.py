@@ -15,6 +15,7 @@ import httpx
 
 from earwitness import app
 from earwitness.settings import Settings, load, variables
+from earwitness.supervisor import before_exec
 
 START_S = 60.0
 
@@ -65,6 +66,7 @@ class Server:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=before_exec(os.getpid()),
             )
         deadline = time.monotonic() + START_S
         while not (edge := app.running(self.settings.run, "edge")) or not (
