@@ -46,7 +46,7 @@ class Child:
 
 
 def before_exec(parent: int) -> Callable[[], None]:
-    """What a child does before it becomes another program: it ends (SIGTERM) when its parent does, however that ends."""
+    """What a child does before it becomes another program: it will end (SIGTERM) when its parent does."""
     libc = ctypes.CDLL(None)
 
     def prepare() -> None:
