@@ -1,6 +1,7 @@
 """From hang-up to playable: calls of one minute that all end within one second, asked for through the API at once.
 
-Playable is when the first bytes of the file that a browser plays have arrived; the time runs from sipp's BYE.
+Playable is when the first bytes of the file that our page plays (both channels, WebM) have arrived; the time runs from
+sipp's BYE. A single channel (key 0 or 1) has to be encoded at its first play, which takes 0.1 CPU s a minute more.
 
     python -m bench playable [--calls 20] [--seconds 60]
 """
@@ -38,7 +39,7 @@ def until_playable(recorder: Recorder, token: str, conversation: str, found: dic
     with httpx.Client(base_url=recorder.url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
         while time.time() < deadline:
             reply = client.get(f"/api/v2/conversations/{conversation}/recordings", params={"maxWaitMs": 10_000})
-            uris = [u["mediaUri"] for item in (reply.json() or []) for u in (item.get("mediaUris") or {}).values()]
+            uris = [item["mediaUris"]["S"]["mediaUri"] for item in (reply.json() or []) if item.get("mediaUris")]
             if reply.status_code == 200 and uris:
                 part = httpx.get(uris[0], headers={"Range": "bytes=0-4095"}, timeout=30)
                 assert part.status_code == 206, part.status_code

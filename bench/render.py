@@ -27,7 +27,7 @@ import soxr
 from numpy.typing import NDArray
 
 from earwitness.archive.render.plan import plan_folder
-from earwitness.archive.render.renderer import COMPLEXITY, render_to_file
+from earwitness.archive.render.renderer import COMPLEXITY, render_tape
 from earwitness.archive.render.wav import MU_LAW, encode, header
 from earwitness.media.tape.format import encode_header, encode_record
 
@@ -146,7 +146,8 @@ def main() -> int:
         wave.write_bytes(header(1, RATE, 2, len(call)) + call.tobytes())
 
         def ours() -> None:
-            render_to_file(plan_folder(folder)[0], folder / "ours.opus")
+            with (folder / "ours.opus").open("wb") as file:
+                render_tape(plan_folder(folder)[0], file.write)
 
         def ffmpeg(frame_ms: int) -> None:
             command = ["ffmpeg", "-v", "error", "-y", "-i", str(wave), "-c:a", "libopus", "-b:a", "24k"]

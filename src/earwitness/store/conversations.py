@@ -13,6 +13,11 @@ from earwitness.store.tables import Conversation, ConversationDivision, Particip
 from earwitness.store.visibility import VIEW_CONVERSATIONS, conversations_visible_to
 
 
+def stored(session: Session, conversation_id: str) -> bool:
+    """Whether that call is finished and stored: one cheap look for those who wait, who then ask the scoped query."""
+    return session.scalar(select(Conversation.id).where(Conversation.id == conversation_id)) is not None
+
+
 def get(
     session: Session, access: Access, conversation_id: str, permission: str = VIEW_CONVERSATIONS
 ) -> Conversation | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -92,6 +94,10 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = arguments.threads
+        # In the background once we answer, so that the first listener does not wait for codec libraries.
+        threading.Thread(
+            target=importlib.import_module, args=("earwitness.archive.render.convert",), daemon=True
+        ).start()
         yield
         services.conversions.close()
         services.edge.close()

@@ -31,7 +31,7 @@ class WebArguments:
     host: str = "127.0.0.1"
     port: int = 8080
     limits: Limits = field(default_factory=Limits)
-    wait_poll_s: float = 0.2
+    wait_poll_s: float = 0.15
     """How often a waiting request (``maxWaitMs``) looks again, seconds."""
     threads: int = 40
     """Requests that are worked on at the same time."""

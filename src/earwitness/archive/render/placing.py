@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-BLOCK_US = 4_000_000
+BLOCK_US = 6_000_000
 JUMP_US = 300_000.0
 NEAR_US = 100_000.0
 DELAY_US = 10_000_000.0

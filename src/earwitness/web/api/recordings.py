@@ -51,6 +51,12 @@ class RecordingChange(RequestBody):
     export_date: DateInput | None = None
 
 
+HANGING_UP_S = 1.0
+"""A call that is still up may be one whose hang-up is under way: so long is waited for its end."""
+LOOK_AGAIN_S = 2.0
+"""How often a waiting request asks the edge and the spool again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What one look found: recordings of a finished conversation, or the state of one that is not."""
@@ -85,15 +91,27 @@ async def list_recordings(
     side) and ``S`` (both).
     """
     chosen = _format(format_id, media_formats)
-    deadline = parts.clock.monotonic() + min(max_wait_ms, LONGEST_WAIT_MS) / 1000
+    now = parts.clock.monotonic
+    deadline = now() + min(max_wait_ms, LONGEST_WAIT_MS) / 1000
+    grace = min(deadline, now() + HANGING_UP_S)
     while True:
         look = await anyio.to_thread.run_sync(_look, request, caller, parts, conversationId, chosen)
         if look.rows is not None:
             return look.rows
         ended = look.pending is not None and look.pending.ended
-        if not ended or parts.clock.monotonic() >= deadline:
+        until = deadline if ended else grace
+        again = now() + LOOK_AGAIN_S
+        while not (stored := await anyio.to_thread.run_sync(_stored, parts, conversationId)):
+            if now() >= min(until, again):
+                break
+            await asyncio.sleep(parts.arguments.wait_poll_s)
+        if not stored and now() >= until:
             return JSONResponse([], 202, headers={"Retry-After": "1"})
-        await asyncio.sleep(parts.arguments.wait_poll_s)
+
+
+def _stored(parts: Services, conversation_id: str) -> bool:
+    with parts.database.reading() as session:
+        return conversation_store.stored(session, conversation_id)
 
 
 def _look(request: Request, caller: Caller, parts: Services, conversation_id: str, chosen: str) -> Look:
