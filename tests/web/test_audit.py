@@ -103,7 +103,9 @@ def test_who_took_over_an_account(sqlite_site):
     assert http.delete(f"/api/v2/users/{users['other']}").status_code == 200
     assert http.delete(f"/api/v2/users/{users['other']}").status_code == 200
     http.post("/api/v2/users", json={"name": "Eve", "email": "eve@example.com", "password": "long enough"})
-    role = http.post("/api/v2/authorization/roles", json={"name": "R", "permissions": ["directory:user:view"]}).json()["id"]
+    role = http.post("/api/v2/authorization/roles", json={"name": "R", "permissions": ["directory:user:view"]}).json()[
+        "id"
+    ]
     http.patch(f"/api/v2/authorization/roles/{role}", json={"permissions": ["recording:recording:view"]})
     http.delete(f"/api/v2/authorization/roles/{role}")
     rows = [(row.action, row.entity_type, row.detail) for row in entries(sqlite_site)]
