@@ -11,6 +11,9 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+MOST_ENTERED = 1000
+"""Folders remembered at the most."""
+
 
 class Objects:
     """Small verbs over a store. What ``put`` and ``create`` returned from has reached the disk (or the bucket)."""
@@ -20,6 +23,8 @@ class Objects:
         :param root: folder of a local store, so that files can be synced.
         """
         self._store, self._root = store, root
+        self._entered: set[Path] = set()
+        """Folders whose entry in the folder above has reached the disk."""
 
     @staticmethod
     def at(url: str | Path) -> Objects:
@@ -77,6 +82,7 @@ class Objects:
             return
         if self._root is not None:
             _sync_folder((self._root / path).parent)
+            self._entered.clear()  # the store removes folders that have become empty
 
     def list(self, prefix: str) -> list[str]:
         """Paths of the objects below a prefix (a folder, without a slash at the end), sorted."""
@@ -91,8 +97,12 @@ class Objects:
         finally:
             os.close(file)
         folder = (self._root / path).parent
-        while folder != self._root.parent:
-            _sync_folder(folder)
+        _sync_folder(folder)
+        if len(self._entered) > MOST_ENTERED:
+            self._entered.clear()
+        while folder != self._root.parent and folder not in self._entered:
+            _sync_folder(folder.parent)
+            self._entered.add(folder)
             folder = folder.parent
 
 
