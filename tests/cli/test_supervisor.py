@@ -41,7 +41,7 @@ def _start(tmp_path: Path, body: str) -> subprocess.Popen[str]:
             from earwitness.logs import configure
             from earwitness.supervisor import Child, Supervisor
             configure()
-            child = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+            child = [sys.executable, "-c", r"import os, time; os.write(1, b'%d\\n' % os.getpid()); time.sleep(60)"]
             """
         )
         + textwrap.dedent(body)
@@ -87,13 +87,13 @@ def test_children_die_with_a_killed_supervisor(supervise: Start) -> None:
 
 def test_stages_stop_in_order(supervise: Start) -> None:
     body = """
-    code = '''
-    import signal, sys, time
+    code = r'''
+    import os, signal, sys, time
     def end(*_):
-        print(sys.argv[1], flush=True)
+        os.write(1, sys.argv[1].encode() + b"\\n")
         sys.exit()
     signal.signal(signal.SIGTERM, end)
-    print("0", flush=True)
+    os.write(1, b"0\\n")
     time.sleep(60)
     '''
     import textwrap

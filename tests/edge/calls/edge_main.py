@@ -7,7 +7,7 @@ dies.
 from __future__ import annotations
 
 import json
-import multiprocessing
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,7 +15,6 @@ from pathlib import Path
 from earwitness import logs
 from earwitness.domain.configuration import Snapshot
 from earwitness.edge.process import EdgeArguments, start
-from earwitness.media import process as media
 
 
 def main(data: Path, snapshot: Path, values: dict[str, object]) -> None:
@@ -29,20 +28,42 @@ def main(data: Path, snapshot: Path, values: dict[str, object]) -> None:
         seen[:] = [text]
         return Snapshot.from_document(json.loads(text))
 
-    stopping = threading.Event()
-
-    def keep_media() -> None:
-        context = multiprocessing.get_context("spawn")
-        while not stopping.is_set():
-            child = context.Process(target=media.run, args=(data / "run" / "media.sock",), daemon=True)
-            child.start()
-            child.join()
-
-    threading.Thread(target=keep_media, daemon=True).start()
+    keeper = MediaKeeper(data / "run" / "media.sock")
+    threading.Thread(target=keeper.run, daemon=True).start()
     try:
         start(EdgeArguments(data=data, **values), load)  # type: ignore[arg-type]
     finally:
-        stopping.set()
+        keeper.stop()
+
+
+class MediaKeeper:
+    """Keeps one media process running until it is told to stop."""
+
+    def __init__(self, socket: Path) -> None:
+        code = (
+            "import sys; from pathlib import Path; from earwitness.media import process; process.run(Path(sys.argv[1]))"
+        )
+        self._command = [sys.executable, "-c", code, str(socket)]
+        self._stopped = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        while child := self._start():
+            child.wait()
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if not self._stopped:
+                self._child = subprocess.Popen(self._command)
+            return None if self._stopped else self._child
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait(20)
 
 
 if __name__ == "__main__":
