@@ -13,6 +13,8 @@ from typing import Any
 
 from earwitness.domain.recording.settings import TrunkRecording
 
+RING_TIMEOUT_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class DigestCredentials:
@@ -85,9 +87,63 @@ class CallRoute:
     name: str
     dnis: tuple[str, ...]
     target_type: str
-    """``user`` or ``number``; ``queue`` and ``flow`` with the contact centre."""
+    """``user``, ``number``, ``queue`` or ``flow``."""
     target: str
-    """The user's id, or the number."""
+    """The id of the user, queue or flow, or the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrapupCode:
+    """What an agent may say a call was about."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where calls wait for an agent."""
+
+    id: str
+    name: str
+    members: tuple[str, ...] = ()
+    """Users who have joined; each takes calls of it while on queue."""
+    suppress_recording: bool = True
+    """``Queue.suppressInQueueCallRecording``: the wait is not captured (B3, B4)."""
+    alerting_s: float = 8.0
+    """How long an agent's phone rings before the call is offered to the next."""
+    acw: str = "OPTIONAL"
+    """The contract's wrapupPrompt: ``MANDATORY``, ``OPTIONAL``, ``MANDATORY_TIMEOUT``, ``MANDATORY_FORCED_TIMEOUT``,
+    ``AGENT_REQUESTED``.
+    """
+    acw_s: float = 300.0
+    """After this long a wrap-up is closed whatever the prompt (W3: none is waited for without end)."""
+    wrapup_codes: tuple[WrapupCode, ...] = ()
+    hold_music: str = ""
+    """Name of a prompt; empty: the built-in music."""
+    in_queue_flow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A published flow."""
+
+    id: str
+    name: str
+    type: str
+    """``inboundcall``, ``inqueuecall`` or ``outboundcall``."""
+    version: str
+    source: str = field(repr=False)
+    """The YAML text, checked when it was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A recorded prompt."""
+
+    name: str
+    files: Mapping[str, str]
+    """Language (lower case, ``en-us``) -> path of a WAV file on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +157,14 @@ class Snapshot:
     stations: tuple[Station, ...] = ()
     users: tuple[User, ...] = ()
     call_routes: tuple[CallRoute, ...] = ()
-    ring_timeout_s: float = 30.0
+    queues: tuple[Queue, ...] = ()
+    flows: tuple[Flow, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    ring_timeout_s: float = RING_TIMEOUT_S
+    record_code: str = "*1"
+    """Pressed on a phone of ours in a call: starts and stops the user's recording. Empty: none."""
+    stop_when_only_external: bool = True
+    """A conference that only external parties are left of is not recorded on (D3)."""
 
     def to_document(self) -> dict[str, Any]:
         """Plain JSON values; holds secrets, so whoever stores it keeps it private (0600)."""
@@ -120,7 +183,15 @@ class Snapshot:
         values["call_routes"] = tuple(
             CallRoute(**{**i, "dnis": tuple(i["dnis"])}) for i in values.get("call_routes", ())
         )
+        values["queues"] = tuple(_queue(item) for item in values.get("queues", ()))
+        values["flows"] = tuple(Flow(**item) for item in values.get("flows", ()))
+        values["prompts"] = tuple(Prompt(**item) for item in values.get("prompts", ()))
         return Snapshot(**values)
+
+
+def _queue(item: Mapping[str, Any]) -> Queue:
+    codes = tuple(WrapupCode(**code) for code in item.get("wrapup_codes", ()))
+    return Queue(**{**item, "members": tuple(item.get("members", ())), "wrapup_codes": codes})
 
 
 def _trunk(item: Mapping[str, Any]) -> Trunk:

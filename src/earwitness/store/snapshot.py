@@ -66,7 +66,7 @@ def build(session: Session, box: SecretBox) -> Snapshot:
         stations=_stations(session, {user.id for user in users}),
         users=tuple(configuration.User(user.id, user.name, _address(user, dids)) for user in users),
         call_routes=_routes(session, dids),
-        **({"ring_timeout_s": float(ring)} if ring else {}),
+        ring_timeout_s=float(ring) if ring else configuration.RING_TIMEOUT_S,
     )
 
 

@@ -67,14 +67,26 @@ EVENT_FIELDS: dict[str, Fields] = {
     "leg.media": Fields(("leg_id", "payload_types"), ("telephone_event", "remote", "sending", "receiving")),
     "leg.ended": Fields(("leg_id", "cause"), ("sip_status", "reason")),
     # Participants. purpose: external, user, agent, ivr, acd.
-    "participant.joined": Fields(("participant_id", "purpose"), ("name", "user_id", "address", "ani", "dnis")),
+    "participant.joined": Fields(
+        ("participant_id", "purpose"), ("name", "user_id", "address", "ani", "dnis", "queue_id", "flow_id")
+    ),
     "participant.left": Fields(("participant_id", "cause")),
+    # Values that flows, scripts and people have attached; a null value removes one.
+    "participant.data": Fields(("participant_id", "attributes"), ("by",)),
+    "participant.muted": Fields(("participant_id", "muted"), ("by",)),
     # Segments. kind: dialing, alerting, interact, hold, ivr, queue, consult, wrapup.
     "segment.started": Fields(
         ("segment_id", "participant_id", "kind"),
-        ("flow_id", "queue_id", "by", "suppress_recording"),
+        ("flow_id", "flow_version", "queue_id", "by", "suppress_recording"),
     ),
     "segment.ended": Fields(("segment_id",), ("cause",)),
+    # A flow took its error path.
+    "flow.failed": Fields(("flow_id", "error"), ("where",)),
+    # An agent's phone rang for a queue and nobody took it. cause: timeout, rejected, unreachable.
+    "agent.not_responding": Fields(("participant_id", "user_id", "queue_id", "cause")),
+    # After-call work: told when the agent's leg of a queue call has ended; prompt as in the contract, timeout in s.
+    "acw.started": Fields(("participant_id", "user_id", "queue_id", "prompt", "timeout_s"), ("leg_id",)),
+    "wrapup.given": Fields(("participant_id", "code"), ("name", "notes", "by", "tags")),
     # What people decided.
     "consent.granted": Fields(("leg_id",), ("flow_id", "flow_version", "question", "language", "answer")),
     "consent.refused": Fields(("leg_id",), ("flow_id", "flow_version", "question", "language", "answer")),
@@ -82,7 +94,11 @@ EVENT_FIELDS: dict[str, Fields] = {
     "user_recording.off": Fields(("participant_id", "user_id", "leg_id")),
     "secure_pause.on": Fields(("by",)),
     "secure_pause.off": Fields(("by",)),
-    "transferred": Fields(("kind", "target", "external"), ("by",)),
+    "user_recording.refused": Fields(("participant_id", "user_id", "reasons")),
+    # kind: blind, attended, consult, replace, flow; target: an address, or an id of target_type.
+    "transferred": Fields(("kind", "target", "external"), ("by", "target_type", "participant_id")),
+    "transfer.failed": Fields(("kind", "target", "error"), ("by", "target_type", "sip_status")),
+    "conference.started": Fields(("participants",), ("by",)),
     "dtmf": Fields(("leg_id",), ("digit",)),
     # Media facts. channel 0 = said by the leg's party, 1 = sent to it.
     "source.changed": Fields(("leg_id", "channel", "cause"), ("ssrc", "payload_type", "address")),
@@ -92,6 +108,8 @@ EVENT_FIELDS: dict[str, Fields] = {
     "tape.closed": Fields(("tape_id", "opening", "reasons")),
     "tape.withheld": Fields(("tape_id", "leg_id", "kind", "reasons")),
     "tape.failed": Fields(("tape_id", "error"), ("opening",)),
+    # What it captured so far is destroyed, whether its files are gone already or not.
+    "tape.destroyed": Fields(("tape_id", "leg_id", "kind", "reasons")),
 }
 
 

@@ -19,7 +19,7 @@ Order that callers may rely on:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +55,20 @@ class LocalMedia:
     host: str
     rtp_port: int
     rtcp_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """The tone that tells a party that it is recorded (A10): ``duration_ms`` long, every ``interval_ms``."""
+
+    amplitude_db: float
+    """Level, dBm0."""
+    duration_ms: int
+    frequency_hz: int
+    interval_ms: int
+    tone2_amplitude_db: float = -24.0
+    tone2_frequency_hz: int = 0
+    """A second frequency at the same time; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +126,23 @@ class SourceChanged(MediaEvent):
 
 @dataclass(frozen=True, slots=True)
 class Digit(MediaEvent):
-    """A DTMF digit by RFC 4733, reported once, at its end."""
+    """A DTMF digit, by RFC 4733 or (``detect_tones``) in the audio, reported once, at its end."""
 
     leg_id: str
     digit: str
     """One of ``0123456789*#ABCD!`` (``!`` is the hook flash)."""
     duration_ms: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code(MediaEvent):
+    """A feature code was dialled on a leg (``set_codes``). Its digits went nowhere: nobody heard them, no tape has
+    them, and no ``Digit`` was reported.
+    """
+
+    leg_id: str
+    code: str
     at: int
 
 
@@ -255,7 +280,37 @@ class MediaEngine(Protocol):
         """Relay between two legs, both ways, until either is connected elsewhere or disconnected."""
 
     def disconnect(self, leg_id: str) -> None:
-        """Stop relaying from and to a leg."""
+        """Stop relaying from and to a leg; it leaves its mix, too."""
+
+    def mix(self, mix_id: str, legs: Sequence[str]) -> None:
+        """From now on these legs hear each other: each one all the others. Replaces the mix's former members; those who
+        are no longer in it hear nothing, an empty mix is gone. Codecs may differ from leg to leg (PCMU, PCMA, G722,
+        opus, L16). A leg of a mix is connected with nobody else; ``connect`` takes it out. A leg that is not
+        ``sending`` or ``receiving`` stays a member and hears or says nothing. Two legs without a codec in common are
+        mixed instead of connected.
+        """
+
+    def move_leg(self, leg_id: str, group: str) -> None:
+        """The leg belongs to another group from now on, with its sockets; it must be connected to nobody, be in no mix
+        and have no open tape.
+        """
+
+    def mute(self, leg_id: str, muted: bool) -> None:
+        """What the party of a muted leg says is dropped: nobody hears it and no tape has it."""
+
+    def beep(self, leg_id: str, beep: Beep | None) -> None:
+        """Mix a periodic tone into what is sent to a leg, at once and then every interval; None stops it."""
+
+    def send_digits(self, leg_id: str, digits: str) -> None:
+        """Send DTMF to a leg's party (``0123456789*#ABCD``): by RFC 4733 where negotiated, otherwise as tones."""
+
+    def detect_tones(self, leg_id: str, on: bool) -> None:
+        """Look for DTMF in the audio of a leg's party, too (for peers without RFC 4733); dear, so only while asked."""
+
+    def set_codes(self, leg_id: str, codes: Sequence[str]) -> None:
+        """Watch for feature codes (``*1``) dialled on a leg. Digits that may become one are held back from everybody
+        for up to two seconds each; a code gives ``Code``, anything else is passed on late.
+        """
 
     def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:
         """Play a mono 16-bit WAV file of 8 or 16 kHz (path, or the file's bytes) to a leg in its negotiated codec.
