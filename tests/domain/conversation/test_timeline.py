@@ -58,7 +58,7 @@ def test_b6_recording_state_is_active_then_paused_then_none() -> None:
         timeline.observe(event)
         if not states or states[-1] != timeline.recording_state:
             states.append(timeline.recording_state)
-    assert states == ["none", "active", "paused", "active", "paused", "none"]
+    assert states == ["none", "active", "paused", "active", "none"]
 
 
 def test_documents_round_trip() -> None:
@@ -100,3 +100,57 @@ def test_every_field_list_is_free_of_repeats() -> None:
     for fields in EVENT_FIELDS.values():
         names = fields.required + fields.optional
         assert len(names) == len(set(names))
+
+
+def test_c11_the_answer_is_kept_with_its_flow_and_a_refusal_stands() -> None:
+    story = Story().begin().external()
+    story.tell("consent.granted", leg_id="carrier", flow_id="f", flow_version="3", question="May we?", answer="1")
+    granted = fold(story.events)
+    assert granted.consent_given is not None
+    assert (granted.consent, granted.consent_given["flow_version"], granted.consent_given["question"]) == (
+        "granted",
+        "3",
+        "May we?",
+    )
+    story.tell("consent.refused", leg_id="carrier", flow_id="g")
+    story.tell("consent.granted", leg_id="carrier", flow_id="f")
+    refused = fold(story.events)
+    assert refused.consent_given is not None
+    assert (refused.consent, refused.consent_given["flow_id"]) == ("refused", "g")
+
+
+def test_what_is_told_of_a_participant() -> None:
+    story = Story().begin().external().phone()
+    story.tell("participant.data", participant_id="p-phone", attributes={"a": "1", "b": "2"})
+    story.tell("participant.data", participant_id="p-phone", attributes={"a": None, "c": "3"})
+    story.tell("participant.muted", participant_id="p-phone", muted=True)
+    story.tell(
+        "acw.started", participant_id="p-phone", user_id="u1", queue_id="q", prompt="MANDATORY_TIMEOUT", timeout_s=30
+    )
+    story.tell("wrapup.given", participant_id="p-phone", code="w", notes="sold", tags=["x"])
+    story.tell("transferred", kind="blind", target="+49", external=True, by="p-phone")
+    story.tell("transfer.failed", kind="blind", target="+50", error="busy")
+    story.tell("conference.started", participants=["p-phone", "p-carrier"])
+    timeline = fold(story.events)
+    phone = timeline.participant("p-phone")
+    assert phone is not None
+    assert phone.wrapup is not None
+    assert phone.acw is not None
+    assert (phone.attributes, phone.muted) == ({"b": "2", "c": "3"}, True)
+    assert (phone.wrapup["code"], phone.wrapup["tags"], phone.acw["timeout_s"]) == ("w", ["x"], 30)
+    assert [(item["target"], item["failed"]) for item in timeline.transfers] == [("+49", False), ("+50", True)]
+    assert timeline.conference is not None
+    assert Timeline.from_document(json.loads(json.dumps(timeline.to_document()))) == timeline
+
+
+def test_c1_a_destroyed_tape_is_neither_capturing_nor_paused() -> None:
+    story = Story().begin().external().phone().answer("phone", "carrier")
+    tape = {"tape_id": "r1", "leg_id": "carrier", "kind": "trunk"}
+    story.tell("tape.opened", **tape, opening=0, dual_channel=True, audio_format="audio/opus")
+    story.tell("tape.closed", tape_id="r1", opening=0, reasons=[{"row": "pause", "why": "secure pause"}])
+    assert fold(story.events).recording_state == "paused"
+    story.tell("tape.destroyed", **tape, reasons=[{"row": "consent", "why": "the caller refused consent"}])
+    timeline = fold(story.events)
+    assert timeline.tapes[0].destroyed is not None
+    assert timeline.recording_state == "none"
+    assert spans(timeline, timeline.tapes[0].destroyed + 1)[-1].reasons[0]["row"] == "consent"

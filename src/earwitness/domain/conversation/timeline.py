@@ -13,6 +13,9 @@ from typing import Any
 
 from earwitness.domain.conversation.events import Event
 
+PAUSING_ROWS = {"flow", "queue", "hold", "pause"}
+"""Rows of the recording rules whose no ends by itself; any other means that nothing is recorded (B6, B7)."""
+
 
 @dataclass(slots=True)
 class Segment:
@@ -26,6 +29,8 @@ class Segment:
     by: str | None = None
     flow_id: str | None = None
     queue_id: str | None = None
+    flow_version: str | None = None
+    suppress_recording: bool = False
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class Leg:
     trunk_base_id: str | None = None
     station_id: str | None = None
     sip_call_id: str | None = None
+    user_id: str | None = None
     ringing: int | None = None
     answered: int | None = None
     ended: int | None = None
@@ -74,6 +80,16 @@ class Participant:
     connected: int | None = None
     end: int | None = None
     cause: str | None = None
+    queue_id: str | None = None
+    flow_id: str | None = None
+    muted: bool = False
+    attributes: dict[str, str] = field(default_factory=dict)
+    acw: dict[str, Any] | None = None
+    """After-call work that was asked for: ``{"at", "user_id", "queue_id", "prompt", "timeout_s"}``."""
+    wrapup: dict[str, Any] | None = None
+    """What the agent said the call was about: ``{"at", "code", "name"?, "notes"?, "tags"?, "by"?}``."""
+    recording_refused: list[dict[str, str]] = field(default_factory=list)
+    """Why a user recording of this participant was refused at last (C10)."""
     legs: list[Leg] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
 
@@ -113,11 +129,19 @@ class Tape:
     openings: list[Opening] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    destroyed: int | None = None
+    """When what it had captured was destroyed (C1)."""
 
     @property
     def capturing(self) -> bool:
         """Whether it is open now."""
         return bool(self.openings) and self.openings[-1].end is None
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is closed for now, by nothing but rows that come and go."""
+        rows = {reason.get("row") for reason in self.words[-1].reasons} if self.words else set()
+        return not self.capturing and self.destroyed is None and bool(rows) and rows <= PAUSING_ROWS
 
 
 @dataclass(slots=True)
@@ -134,7 +158,15 @@ class Timeline:
     end: int | None = None
     cause: str | None = None
     consent: str = "unset"
+    consent_given: dict[str, Any] | None = None
+    """The answer that stands: ``at``, ``leg_id``, perhaps ``flow_id``, ``flow_version``, ``question``, ``language``,
+    ``answer``.
+    """
     secure_pause: bool = False
+    transfers: list[dict[str, Any]] = field(default_factory=list)
+    """Each ``transferred`` and ``transfer.failed``: its fields, ``at`` and ``failed``."""
+    conference: int | None = None
+    """When it became a conference."""
     participants: list[Participant] = field(default_factory=list)
     tapes: list[Tape] = field(default_factory=list)
 
@@ -177,7 +209,7 @@ class Timeline:
         ]
         if any(tape.capturing for tape in live):
             return "active"
-        return "paused" if any(tape.openings for tape in live) else "none"
+        return "paused" if any(tape.paused for tape in live) else "none"
 
     def observe(self, event: Event) -> None:
         """Takes the next event."""
@@ -193,7 +225,7 @@ class Timeline:
                 self.end, self.cause = event.at, data["cause"]
                 self._close_all(event.at, data["cause"])
             case "participant.joined":
-                names = ("name", "user_id", "address", "ani", "dnis")
+                names = ("name", "user_id", "address", "ani", "dnis", "queue_id", "flow_id")
                 values: dict[str, Any] = {name: data.get(name) for name in names}
                 self.participants.append(Participant(data["participant_id"], data["purpose"], event.at, **values))
             case "participant.left":
@@ -202,27 +234,44 @@ class Timeline:
                 self._leg_event(event)
             case "segment.started":
                 if (participant := self.participant(data["participant_id"])) is not None:
-                    extra = {name: data.get(name) for name in ("by", "flow_id", "queue_id")}
-                    participant.segments.append(Segment(data["segment_id"], data["kind"], event.at, **extra))
+                    extra: dict[str, Any] = {
+                        name: data.get(name) for name in ("by", "flow_id", "queue_id", "flow_version")
+                    }
+                    segment = Segment(data["segment_id"], data["kind"], event.at, **extra)
+                    segment.suppress_recording = bool(data.get("suppress_recording", False))
+                    participant.segments.append(segment)
             case "segment.ended":
                 for segment in (s for p in self.participants for s in p.segments):
                     if segment.segment_id == data["segment_id"] and segment.end is None:
                         segment.end, segment.cause = event.at, data.get("cause")
-            case "consent.granted":
-                self.consent = "refused" if self.consent == "refused" else "granted"
-            case "consent.refused":
-                self.consent = "refused"
+            case "consent.granted" | "consent.refused":
+                self._consent_event(event)
+            case "participant.data" | "participant.muted" | "acw.started" | "wrapup.given" | "user_recording.refused":
+                if (person := self.participant(data["participant_id"])) is not None:
+                    _about_participant(person, event)
+            case "transferred" | "transfer.failed":
+                self.transfers.append({**data, "at": event.at, "failed": event.type == "transfer.failed"})
+            case "conference.started":
+                self.conference = self.conference or event.at
             case "secure_pause.on" | "secure_pause.off":
                 self.secure_pause = event.type.endswith("on")
-            case "tape.opened" | "tape.closed" | "tape.withheld" | "tape.failed":
+            case "tape.opened" | "tape.closed" | "tape.withheld" | "tape.failed" | "tape.destroyed":
                 self._tape_event(event)
+
+    def _consent_event(self, event: Event) -> None:
+        """A refusal stands: no later yes lifts it."""
+        state = event.type.removeprefix("consent.")
+        if self.consent != "refused":
+            if state != self.consent:
+                self.consent_given = {**event.data, "at": event.at}
+            self.consent = state
 
     def _leg_event(self, event: Event) -> None:
         data = event.data
         if event.type == "leg.offered":
             owner = self.participant(data["participant_id"])
             if owner is not None:
-                names = ("trunk_id", "trunk_base_id", "station_id", "sip_call_id")
+                names = ("trunk_id", "trunk_base_id", "station_id", "sip_call_id", "user_id")
                 extra = {name: data.get(name) for name in names}
                 owner.legs.append(
                     Leg(
@@ -262,6 +311,11 @@ class Timeline:
         elif event.type == "tape.failed":
             tape.failures.append(data["error"])
             tape.words.append(Word(event.at, False, [{"row": "disk", "why": data["error"]}]))
+        elif event.type == "tape.destroyed":
+            tape.destroyed = tape.destroyed or event.at
+            if tape.capturing:
+                tape.openings[-1].end = event.at
+            tape.words.append(Word(event.at, False, reasons))
         else:
             if event.type == "tape.closed" and tape.capturing:
                 tape.openings[-1].end = event.at
@@ -315,6 +369,22 @@ class Timeline:
             for item in values["tapes"]
         ]
         return Timeline(**values)
+
+
+def _about_participant(person: Participant, event: Event) -> None:
+    data = {name: value for name, value in event.data.items() if name != "participant_id"}
+    match event.type:
+        case "participant.data":
+            merged = {**person.attributes, **data["attributes"]}
+            person.attributes = {str(name): str(value) for name, value in merged.items() if value is not None}
+        case "participant.muted":
+            person.muted = bool(data["muted"])
+        case "acw.started":
+            person.acw = {**data, "at": event.at}
+        case "wrapup.given":
+            person.wrapup = {**data, "at": event.at}
+        case "user_recording.refused":
+            person.recording_refused = list(data["reasons"])
 
 
 def fold(events: Iterable[Event]) -> Timeline:
