@@ -43,7 +43,7 @@ class Conversation(Base, Identified):
 
 
 class ConversationDivision(Base):
-    """A division that a conversation touched (by its users, its queues; else the home division)."""
+    """A division that a conversation touched: of its users, queues and flows; else the home division (J11)."""
 
     __tablename__ = "conversation_divisions"
 
@@ -51,6 +51,17 @@ class ConversationDivision(Base):
         ID, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
     )
     division_id: Mapped[str] = mapped_column(ID, primary_key=True, index=True)
+
+
+class ConversationQueue(Base):
+    """A queue that a conversation was in."""
+
+    __tablename__ = "conversation_queues"
+
+    conversation_id: Mapped[str] = mapped_column(
+        ID, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    queue_id: Mapped[str] = mapped_column(ID, primary_key=True, index=True)
 
 
 class Participant(Base):
@@ -76,6 +87,8 @@ class Participant(Base):
     left_at: Mapped[int | None] = mapped_column(default=None)
     connected_at: Mapped[int | None] = mapped_column(default=None)
     """When the participant was first in conversation; None: never."""
+    attributes: Mapped[Document | None] = mapped_column(default=None)
+    """Participant data, as of the end of the call or later; None: that of the time line."""
 
 
 class Recording(Base, Identified):
@@ -125,6 +138,8 @@ class Recording(Base, Identified):
     export_date: Mapped[int | None] = mapped_column(default=None)
     exported_date: Mapped[int | None] = mapped_column(default=None)
     restore_expires_at: Mapped[int | None] = mapped_column(default=None)
+    name: Mapped[str | None] = mapped_column(default=None)
+    """What the owner of a user recording calls it."""
     read: Mapped[bool] = mapped_column(default=False)
     """The owner of a user recording has opened it."""
     deleted_at: Mapped[int | None] = mapped_column(default=None)
