@@ -50,11 +50,15 @@ def refusal(request: Request, config: EndpointConfig, *, in_dialog: bool) -> Ref
     if not in_dialog:
         if method in _ONLY_IN_DIALOG:
             return Refusal(481)
+        if method == "REFER":
+            return Refusal(403, reason="Only Within A Call")
         if method == "INVITE" and (request.get("max-forwards") or "70").strip("0 ") == "":
             return Refusal(483)
     unknown = [tag for tag in request.elements("require") if tag.lower() not in config.supported]
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))
+    if method != "INVITE" and request.get("replaces") is not None:
+        return Refusal(400, reason="Replaces Outside Of INVITE")
     return _body_refusal(request, config) or _contact_refusal(request)
 
 

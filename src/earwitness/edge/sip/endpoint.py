@@ -34,6 +34,7 @@ from earwitness.edge.sip.events import (
 from earwitness.edge.sip.exchange import Exchange
 from earwitness.edge.sip.headers import SipParseError, header_key
 from earwitness.edge.sip.message import Request, Response, build_response, defect, parse_message
+from earwitness.edge.sip.replaces import match
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.session_uac import UacSession
 from earwitness.edge.sip.session_uas import UasSession
@@ -199,6 +200,11 @@ class Endpoint:
 
         Exchange(self, make, authenticate, answered, failed).start()
 
+    def session_for(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        """The live session of a dialog, early or confirmed: what a Replaces means, whose to-tag is our local one."""
+        session = self._session_for(call_id, local_tag, remote_tag)
+        return session if session is not None and session.alive else None
+
     def flow_to(self, transport: str, remote: Address) -> Flow:
         """The way to an address (a literal IP), for a ``Target``."""
         return Flow(transport, self.config.address_for(transport, remote), remote)
@@ -285,6 +291,10 @@ class Endpoint:
         self._sessions.pop((session.call_id, session.local_tag), None)
 
     # Receiving.
+
+    def _session_for(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        session = self._sessions.get((call_id, local_tag))
+        return session if session is not None and session.find_dialog(remote_tag) is not None else None
 
     def _receive_response(self, response: Response) -> None:
         if defect(response) is not None:
@@ -388,12 +398,18 @@ class Endpoint:
             transaction.respond(503, None, [("Retry-After", RETRY_AFTER_S)])
             return
         transaction.respond(100)
+        try:
+            replaces = match(request, self._session_for)
+        except SipParseError as error:
+            transaction.respond(error.status, "Bad Replaces" if error.status == 400 else None)
+            return
         flow = transaction.source
         user = request.parsed_uri.user
         host = f"{format_host(flow.local[0])}:{flow.local[1]}"
         suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
         contact = f"<sip:{user}@{host}{suffix}>" if user else f"<sip:{host}{suffix}>"
         session = UasSession(self, transaction, request, flow, contact)
+        session.replaces = replaces
         if session.timer.too_small(request):
             transaction.respond(422, None, [("Min-SE", str(self.config.min_se))])
             return

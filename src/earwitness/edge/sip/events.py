@@ -124,7 +124,7 @@ class EndpointConfig:
         "NOTIFY",
         "MESSAGE",
     )
-    supported: tuple[str, ...] = ("100rel", "timer")
+    supported: tuple[str, ...] = ("100rel", "timer", "replaces", "norefersub")
     """Option tags that a peer may require."""
     accept: tuple[str, ...] = ("application/sdp",)
     """Content types (lower case) of INVITE, UPDATE, PRACK and ACK bodies."""
@@ -170,7 +170,10 @@ class Handler(Protocol):
     """Who takes what starts outside a dialog."""
 
     def on_invite(self, session: UasSession, request: Request) -> None:
-        """A new incoming call. Set ``session.owner``; a call left without an owner is answered 480."""
+        """A new incoming call. Set ``session.owner``; a call left without an owner is answered 480.
+
+        ``session.replaces`` is the call that it wants to take over; who may do that, the handler decides.
+        """
 
     def on_request(self, transaction: ServerTransaction, request: Request) -> None:
         """REGISTER, OPTIONS, MESSAGE ...: answer, now or later, by ``transaction.respond(status, ...)``."""
@@ -211,7 +214,7 @@ class SessionHandler(Protocol):
         """
 
     def on_request(self, session: Session, transaction: ServerTransaction, request: Request) -> None:
-        """INFO, REFER, NOTIFY, MESSAGE in the dialog: answer by ``transaction.respond``."""
+        """INFO, REFER, MESSAGE in the dialog: answer by ``transaction.respond``; a REFER by ``refer.receive_refer``."""
 
     def on_bye(self, session: Session, request: Request) -> None:
         """The peer hung up; 200 has been sent. The end."""

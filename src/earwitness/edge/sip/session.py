@@ -70,6 +70,14 @@ class Session:
         """Called when the peer cancels a re-INVITE that ``on_reinvite`` has told and nobody has answered yet; 487 has
         been sent, and the session goes on as it was.
         """
+        self.replaces: Session | None = None
+        """UAS: the live session that the INVITE asks to take the place of (RFC 3891); it is confirmed, or an outgoing
+        one that rings. Whether the caller may, and hanging the old one up, is the handler's business.
+        """
+        self.transfers = 0
+        """REFERs of the peer that were accepted."""
+        self.transfers_open = 0
+        """Those without an outcome yet; see ``refer``."""
         self.timer = SessionTimer(core, self._refresh, self._expired)
         self.renegotiation = Renegotiation(self)
         self._bye_headers: HeaderList | None = None
@@ -81,6 +89,10 @@ class Session:
     @property
     def alive(self) -> bool:
         return self.state is not SessionState.TERMINATED
+
+    @property
+    def confirmed(self) -> bool:
+        return self.state is SessionState.CONFIRMED
 
     # What the owner calls.
 
@@ -225,6 +237,9 @@ class Session:
             transaction.respond(200, headers=self.capabilities())
         elif method == "PRACK":
             self.receive_prack(transaction, request)
+        elif method == "NOTIFY":
+            # We subscribe to nothing; the call is not meant by this 481 (RFC 5057 §5.1).
+            transaction.respond(481, "Subscription Does Not Exist")
         elif self.owner is None:
             transaction.respond(480)
         elif not self.core.guard(self.owner.on_request, self, transaction, request):
@@ -258,6 +273,7 @@ class Session:
         """The owner, who is let go of: nothing more will be told, and a finished call is freed at once."""
         owner, self.owner = self.owner, None
         self.on_trying = self.on_withdrawn = None
+        self.replaces = None
         return owner
 
     def leave(self) -> None:
