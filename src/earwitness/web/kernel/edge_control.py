@@ -1,4 +1,7 @@
-"""The control API of the edge, as the web process uses it: calls in progress, and hanging up."""
+"""The control API of the edge, as the web process uses it: calls in progress, what to do with them, and agents.
+
+What the edge refuses (409, 400) is passed on with its code and message; what it does not know is None.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,62 @@ class EdgeControl:
             self._call("POST", f"/conversations/{_segment(conversation_id)}/disconnect", {"by": by}).status_code != 404
         )
 
+    def command(self, conversation_id: str, do: str, **values: Any) -> dict[str, Any] | None:
+        """Has something done in a conversation; gives the edge's answer, None: no such conversation in progress.
+
+        :param do: what, as the control API names it; ``values`` are its arguments, those that are None left out.
+        :raises ApiError: 409 or 400 with the edge's code, it cannot be done now, or so; 503, no edge answers.
+        """
+        given = {key: value for key, value in values.items() if value is not None}
+        response = self._call("POST", f"/conversations/{_segment(conversation_id)}/commands", {"do": do, **given})
+        return None if response.status_code == 404 else _object(response)
+
+    def call(self, user_id: str, to: dict[str, str], on_behalf_of_queue: str | None = None) -> str:
+        """Rings the user's phone, then dials ``to`` (``address``, ``user`` or ``queue``); the new conversation's id.
+
+        :raises ApiError: as ``command``; 409 where the user has no phone that can be rung.
+        """
+        body: dict[str, Any] = {"user": user_id, "to": to}
+        if on_behalf_of_queue is not None:
+            body["on_behalf_of_queue"] = on_behalf_of_queue
+        response = self._call("POST", "/calls", body)
+        made = _object(response).get("id")
+        if response.status_code == 404 or not isinstance(made, str):
+            raise _refusal(response, 409) if response.status_code == 404 else unavailable("The edge gave no call.")
+        return made
+
+    def agents(self) -> list[dict[str, Any]]:
+        """What agents do at this moment.
+
+        :raises ApiError: 503, no edge answers.
+        """
+        found = _object(self._call("GET", "/agents")).get("agents")
+        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+    def set_agent(self, user_id: str, *, on_queue: bool | None = None, status: str | None = None) -> None:
+        """Says that an agent takes calls of its queues, or is idle again.
+
+        :raises ApiError: as ``command``.
+        """
+        given = {"on_queue": on_queue, "status": status}
+        body = {key: value for key, value in given.items() if value is not None}
+        self._call("PUT", f"/agents/{_segment(user_id)}", body)
+
+    def end_acw(self, user_id: str) -> None:
+        """The agent's after-call work is done: it may get the next call.
+
+        :raises ApiError: 503, no edge answers.
+        """
+        self._call("DELETE", f"/agents/{_segment(user_id)}/acw")
+
+    def queues(self) -> list[dict[str, Any]]:
+        """How many wait in each queue, and who could answer.
+
+        :raises ApiError: 503, no edge answers.
+        """
+        found = _object(self._call("GET", "/queues")).get("queues")
+        return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
     def health(self) -> dict[str, Any] | None:
         """What the edge says of itself, or None when it does not answer."""
         try:
@@ -62,20 +121,44 @@ class EdgeControl:
             return None
         return document if isinstance(document, dict) else None
 
-    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx.Response:
+    def whereabouts(self) -> tuple[str, str]:
+        """The address of the control API and its token, as they are now.
+
+        :raises OSError, ValueError, KeyError: no edge has told where it is.
+        """
+        base = json.loads((self._run_dir / "edge.json").read_text())["control_url"]
+        return str(base), (self._run_dir / "control.token").read_text().strip()
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         try:
-            base = json.loads((self._run_dir / "edge.json").read_text())["control_url"]
-            token = (self._run_dir / "control.token").read_text().strip()
+            base, token = self.whereabouts()
             response = self._client.request(
                 method, base + path, json=body, headers={"Authorization": f"Bearer {token}"}
             )
         except (OSError, ValueError, KeyError, httpx.HTTPError) as error:
             log.warning("web.edge_away", error=repr(error))
             raise unavailable("The edge, which runs the calls, does not answer.") from error
+        if response.status_code in (400, 409):
+            raise _refusal(response, response.status_code)
         if response.status_code >= 400 and response.status_code != 404:
             log.error("web.edge_refused", status=response.status_code, path=path)
             raise unavailable("The edge, which runs the calls, refused the request.")
         return response
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        document = response.json() if response.content.strip() else {}
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _refusal(response: httpx.Response, status: int) -> ApiError:
+    """What the edge refused, as the client gets to read it."""
+    document = _object(response)
+    message = str(document.get("message") or "The edge, which runs the calls, refused the request.")
+    return ApiError(status, message, str(document.get("code") or ""))
 
 
 def _segment(conversation_id: str) -> str:
