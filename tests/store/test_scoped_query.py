@@ -8,11 +8,12 @@ from pathlib import Path
 import earwitness
 
 SOURCE = Path(earwitness.__file__).parent
-GUARDED = {"Recording", "RecordingObject", "Conversation", "ConversationDivision", "Participant"}
+GUARDED = {"Recording", "RecordingObject", "Conversation", "ConversationDivision", "ConversationQueue", "Participant"}
 ALLOWED = {
     "store/tables": "defines them",
     "store/visibility.py": "is the scoped query",
     "store/recordings.py": "starts from it",
+    "store/user_recordings.py": "starts from it",
     "store/recordings_queries.py": "what belongs to a row that was found through it",
     "store/conversations.py": "starts from it",
     "store/internal.py": "workflows, on nobody's behalf",

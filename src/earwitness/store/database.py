@@ -24,17 +24,27 @@ from earwitness.store.tables import (
     CallRoute,
     ConfigurationVersion,
     Did,
+    Flow,
     Organization,
+    Prompt,
+    PromptResource,
+    Queue,
+    QueueMember,
+    QueueWrapupCode,
     Setting,
     Station,
     Trunk,
     TrunkBase,
     User,
+    WrapupCode,
 )
 
 BUSY_TIMEOUT_MS = 30_000
 MIGRATIONS = Path(__file__).with_name("migrations")
-EDGE_TABLES = (Organization, User, TrunkBase, Trunk, Station, CallRoute, Did, Setting)
+EDGE_TABLES = (
+    *(Organization, User, TrunkBase, Trunk, Station, CallRoute, Did, Setting),
+    *(Queue, QueueMember, QueueWrapupCode, WrapupCode, Flow, Prompt, PromptResource),
+)
 """Tables that a configuration snapshot is made of."""
 
 _MIGRATION_LOCK = 0x6561_7277  # any number that nobody else locks in this database

@@ -9,14 +9,19 @@ from earwitness.store.tables import (
     CallRoute,
     ConversationDivision,
     DidPool,
+    Flow,
     Grant,
     Phone,
     PhoneBase,
+    Prompt,
+    Queue,
     Site,
+    Skill,
     Station,
     Trunk,
     TrunkBase,
     User,
+    WrapupCode,
 )
 
 _HOLDS = (
@@ -31,6 +36,11 @@ _HOLDS = (
     (Station, "stations"),
     (DidPool, "number ranges"),
     (CallRoute, "call routes"),
+    (Queue, "queues"),
+    (WrapupCode, "wrap-up codes"),
+    (Skill, "skills"),
+    (Flow, "flows"),
+    (Prompt, "prompts"),
 )
 
 

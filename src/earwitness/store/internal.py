@@ -14,8 +14,11 @@ from sqlalchemy.orm import Session
 from earwitness.store.tables import (
     Conversation,
     ConversationDivision,
+    ConversationQueue,
     Division,
+    Flow,
     Participant,
+    Queue,
     Recording,
     RecordingObject,
     User,
@@ -31,6 +34,8 @@ class FinishedConversation:
     recordings: Sequence[Recording] = ()
     objects: Sequence[RecordingObject] = ()
     division_ids: Sequence[str] = ()
+    queue_ids: Sequence[str] = ()
+    """Queues that it was in, beside those of the participants."""
 
 
 def is_stored(session: Session, conversation_id: str) -> bool:
@@ -52,6 +57,8 @@ def store_finished(session: Session, finished: FinishedConversation) -> bool:
     session.add_all(
         ConversationDivision(conversation_id=conversation_id, division_id=division_id) for division_id in divisions
     )
+    queues = dict.fromkeys([*finished.queue_ids, *(row.queue_id for row in finished.participants if row.queue_id)])
+    session.add_all(ConversationQueue(conversation_id=conversation_id, queue_id=queue_id) for queue_id in queues)
     session.add_all([*finished.participants, *finished.recordings])
     session.flush()
     session.add_all(finished.objects)
@@ -73,6 +80,18 @@ def recording(session: Session, recording_id: str) -> Recording | None:
 def divisions_of_users(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
     """User id -> division, for the users that there are."""
     statement = select(User.id, User.division_id).where(User.id.in_(sorted(set(user_ids))))
+    return {row.id: row.division_id for row in session.execute(statement)}
+
+
+def divisions_of_queues(session: Session, queue_ids: Iterable[str]) -> dict[str, str]:
+    """Queue id -> division, for the queues that there are, deleted ones too."""
+    statement = select(Queue.id, Queue.division_id).where(Queue.id.in_(sorted(set(queue_ids))))
+    return {row.id: row.division_id for row in session.execute(statement)}
+
+
+def divisions_of_flows(session: Session, flow_ids: Iterable[str]) -> dict[str, str]:
+    """Flow id -> division, for the flows that there are, deleted ones too."""
+    statement = select(Flow.id, Flow.division_id).where(Flow.id.in_(sorted(set(flow_ids))))
     return {row.id: row.division_id for row in session.execute(statement)}
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, false, 
 
 from earwitness.domain.access import Access, Scope
 from earwitness.domain.access.condition import All, Any_, Condition, Involves
-from earwitness.store.tables import Conversation, ConversationDivision, Participant, Recording
+from earwitness.store.tables import Conversation, ConversationDivision, ConversationQueue, Participant, Recording
 
 VIEW_RECORDINGS = "recording:recording:view"
 VIEW_SEGMENTS = "recording:recordingSegment:view"
@@ -107,7 +107,8 @@ def _involves(wanted: Involves, user_id: str | None, conversation_id: SQLColumnE
         terms.append(
             exists(
                 select(1).where(
-                    Participant.conversation_id == conversation_id, Participant.queue_id.in_(sorted(wanted.queues))
+                    ConversationQueue.conversation_id == conversation_id,
+                    ConversationQueue.queue_id.in_(sorted(wanted.queues)),
                 )
             )
         )
