@@ -82,16 +82,15 @@ def test_off_queue_and_on_again_makes_an_agent_responding(desk):
 
 
 def test_a_call_is_not_offered_twice_in_a_row_to_one_agent_while_another_is_free(desk):
-    on_queue(desk, "ann")
+    users = ("ann", "ben")
+    on_queue(desk, *users)
+    desk.configure((Queue("sales", "", members=("ann",)),), users, 5 * S)
     desk.enter("c1", "sales", 10 * S)
-    assert desk.reachable("ann", False, 11 * S) == [Withdraw("c1", "ann")]
-    desk.leave("c1", 12 * S)
-    desk.enter("other", "sales", 12 * S)
-    desk.enter("c1", "sales", 13 * S)
-    desk.leave("other", 13 * S)
-    assert desk.reachable("ann", True, 14 * S) == [Offer("c1", "sales", "ann", 8.0)]
-    desk.set_agent("ben", True, None, 15 * S)
-    assert desk.busy("ann", 16 * S, in_queue_call=False) == [Withdraw("c1", "ann"), Offer("c1", "sales", "ben", 8.0)]
+    assert desk.configure((Queue("sales", ""),), users, 11 * S) == [Withdraw("c1", "ann")]
+    assert desk.configure((SALES,), users, 12 * S) == [Offer("c1", "sales", "ben", 8.0)]
+    assert desk.busy("ben", 13 * S, in_queue_call=False) == [Withdraw("c1", "ben"), Offer("c1", "sales", "ann", 8.0)]
+    assert desk.reachable("ann", False, 14 * S) == [Withdraw("c1", "ann")]
+    assert desk.reachable("ann", True, 15 * S) == [Offer("c1", "sales", "ann", 8.0)]
 
 
 def test_a_caller_who_hangs_up_while_it_rings_frees_the_agent_who_keeps_the_place(desk):
