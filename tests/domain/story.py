@@ -14,6 +14,8 @@ SECOND = 1_000_000
 @dataclass
 class Story:
     events: list[Event] = field(default_factory=list)
+    seen: int = 0
+    """Events that a test has looked at."""
 
     def tell(self, event_type: str, **data: Any) -> Event:
         check(event_type, data)
@@ -73,7 +75,7 @@ class Story:
         self.tell("segment.ended", segment_id=f"{kind}-{participant}")
         return self
 
-    def leave(self, name: str) -> Story:
-        self.tell("leg.ended", leg_id=name, cause="peer")
-        self.tell("participant.left", participant_id=f"p-{name}", cause="peer")
+    def leave(self, name: str, cause: str = "peer") -> Story:
+        self.tell("leg.ended", leg_id=name, cause=cause)
+        self.tell("participant.left", participant_id=f"p-{name}", cause=cause)
         return self

@@ -16,7 +16,7 @@ from earwitness.domain.conversation.events import Event, parse_lines
 
 Reasons = tuple[Mapping[str, Any], ...]
 
-NO_PAUSE_ROWS = frozenset({"trunk", "external", "consent", "user", "leg", "consult"})
+NO_PAUSE_ROWS = frozenset({"trunk", "external", "consent", "user", "leg", "consult", "external_transfer"})
 """Rows whose no means that nothing was to be recorded, not that a recording paused."""
 
 

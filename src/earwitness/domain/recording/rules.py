@@ -1,16 +1,21 @@
 """When is a tape open, and why: the one table that decides.
 
 Theory of operation. ``RecordingRules`` folds the events of one conversation into the few facts that matter
-(``Facts``), holds them against the rows of ``TRUNK_ROWS`` after each event, and says what must happen to tapes::
+(``Facts``), holds them against the rows of ``TRUNK_ROWS`` or ``USER_ROWS``, and says what must happen to tapes::
 
     event --> facts --> every row says yes or no --> open exactly when no row says no --> commands
 
 A tape belongs to one leg. An external leg has a trunk tape (or a consult tape while it is a consult leg), a user's
-leg has a user tape while its user asked for one. Reasons are a set: each no stands on its own and must go away by
-itself, so a hold that ends inside a secure pause leaves the tape closed (B9). Nothing else opens or closes a tape.
+leg has a user tape from its user's asking for one to his asking no more; asking again makes the next tape (E6), which
+``take`` numbers. Reasons are a set: each no stands on its own and must go away by itself, so a hold that ends inside a
+secure pause leaves the tape closed (B9). Nothing else opens or closes a tape.
 
 A tape lives from its leg's answer to its leg's end. In between it is opened and closed any number of times; commands
-carry the rows that spoke. No clock, no randomness, no I/O: the same events always give the same commands.
+carry the rows that spoke. What was destroyed because consent was refused (C1) never opens again: a refusal stands.
+
+Several events often tell of one moment (a flow ends, a queue begins). ``note`` takes each and gives only what cannot
+wait: the closing of tapes whose leg or purpose is gone. ``settle`` judges what they mean together. ``observe`` is both.
+No clock, no randomness, no I/O: the same events always give the same commands.
 """
 
 from __future__ import annotations
@@ -31,10 +36,13 @@ class Reason:
     """Name of the row in ``TRUNK_ROWS`` or ``USER_ROWS``, or ``leg`` for the end of the leg."""
     why: str
     """For people."""
+    setting: str = ""
+    """The setting behind it, with its value at that moment, by the name that the API gives it; empty: there is none."""
 
     def to_document(self) -> dict[str, str]:
         """As it stands in events."""
-        return {"row": self.row, "why": self.why}
+        document = {"row": self.row, "why": self.why}
+        return {**document, "setting": self.setting} if self.setting else document
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +52,93 @@ class Row:
     name: str
     contract: str
     """Rules of the contract that it carries out."""
-    no: Callable[[Facts, Leg, TrunkRecording], str | None]
-    """Why not, or None for yes."""
+    no: Callable[[Facts, Leg, TrunkRecording], Reason | None]
+    """Why not, or None for yes. Settings are those of the leg's trunk; for user tapes, of the caller's."""
 
 
-def _trunk(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return None if settings.enabled else "recording is off on this trunk"
+_OFF = Reason("trunk", "recording is off on this trunk", "trunk_recording_enabled=false")
+_INTERNAL = Reason("external", "no external party on this leg")
+_REFUSED = Reason("consent", "the caller refused consent")
+_UNASKED = Reason("consent", "this trunk requires consent, and none was given", "trunk_recording_consent_required=true")
+_FLOW = Reason("flow", "inside a flow that suppresses recording", "suppressRecording=true")
+_QUEUE = Reason("queue", "waiting in a queue that suppresses recording", "suppressInQueueCallRecording=true")
+_HOLD = Reason("hold", "on hold, and this trunk does not record holds", "trunk_disallow_recording_during_hold=true")
+_PAUSE = Reason("pause", "secure pause")
+_ONWARD = Reason(
+    "external_transfer",
+    "only external parties are left, and this trunk does not continue on external transfer",
+    "trunk_recording_externalTransfersEnabled=false",
+)
+_CONFERENCE = Reason(
+    "external_transfer",
+    "only external parties are left of the conference, and the organization stops recording then",
+    "stopRecordingWhenOnlyExternalParticipants=true",
+)
+_ALONE = Reason("external_transfer", "nobody else is on the call")
+_CONSULT = Reason(
+    "consult", "a consult leg, and this trunk does not record consults", "trunk_consult_recording_enabled=false"
+)
+_NOT_ASKED = Reason("user", "the user did not ask for a recording")
 
 
-def _external(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return None if leg.external else "no external party on this leg"
+def _trunk(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return None if settings.enabled else _OFF
 
 
-def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
+def _external(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return None if leg.external else _INTERNAL
+
+
+def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
     if facts.consent == "refused":
-        return "the caller refused consent"
+        return _REFUSED
     if settings.consent_required and leg.direction == "inbound" and facts.consent != "granted":
-        return "this trunk requires consent, and none was given"
+        return _UNASKED
     return None
 
 
-def _flow(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return "inside a flow that suppresses recording" if facts.suppressed("ivr") else None
+def _flow(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return _FLOW if facts.suppressing and facts.suppressed("ivr") else None
 
 
-def _queue(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return "waiting in a queue that suppresses recording" if facts.suppressed("queue") else None
+def _queue(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return _QUEUE if facts.suppressing and facts.suppressed("queue") else None
 
 
-def _hold(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return None if settings.holds or not facts.held(leg) else "on hold, and this trunk does not record holds"
+def _hold(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return None if settings.holds or not facts.held(leg) else _HOLD
 
 
-def _pause(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return "secure pause" if facts.secure_pauses else None
+def _pause(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return _PAUSE if facts.secure_pause else None
 
 
-def _external_transfer(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    if settings.external_transfers or facts.internal_party():
+def _external_transfer(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    """A transfer is the trunk's matter (D1, D2), a conference the organisation's (D3); neither looks at the other."""
+    if facts.internal_party():
         return None
-    return "only external parties are left, and this trunk does not continue on external transfer"
+    if not facts.other_external_party(leg):
+        return _ALONE
+    if facts.conference:
+        return _CONFERENCE if facts.stop_when_only_external else None
+    return None if settings.external_transfers else _ONWARD
 
 
-def _consult(facts: Facts, leg: Leg, settings: TrunkRecording) -> str | None:
-    return (
-        None
-        if settings.consult or not facts.consulting(leg)
-        else "a consult leg, and this trunk does not record consults"
-    )
+def _consult(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return _CONSULT if leg.participant_id in facts.consulting and not settings.consult else None
+
+
+def _user(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    return None if facts.user_asked(leg) else _NOT_ASKED
+
+
+def _user_consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
+    """A conference does not wait for consent (C7); a refusal stands there too (C10)."""
+    if facts.consent == "refused":
+        return _REFUSED
+    if facts.consent == "unset" and settings.enabled and settings.consent_required and not facts.conference:
+        return _UNASKED
+    return None
 
 
 TRUNK_ROWS: tuple[Row, ...] = (
@@ -108,11 +155,14 @@ TRUNK_ROWS: tuple[Row, ...] = (
 """Trunk and consult tapes are open exactly when no row objects."""
 
 USER_ROWS: tuple[Row, ...] = (
-    Row("user", "E4", lambda facts, leg, _: None if facts.user_asked(leg) else "the user did not ask for a recording"),
-    Row("consent", "C10", lambda facts, leg, _: "the caller refused consent" if facts.consent == "refused" else None),
+    Row("user", "E4", _user),
+    Row("consent", "C5, C7, C10", _user_consent),
     Row("pause", "B14", _pause),
 )
-"""User tapes follow these alone: neither trunk nor policy matters (E3)."""
+"""User tapes follow these alone: whether the trunk records, and what policies say, does not matter (E3)."""
+
+_TRUNK_NOES = tuple(row.no for row in TRUNK_ROWS)
+_USER_NOES = tuple(row.no for row in USER_ROWS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +173,8 @@ class OpenTape:
     kind: str
     """``trunk``, ``consult`` or ``user``."""
     reasons: tuple[Reason, ...]
+    take: int = 0
+    """Which of this leg's tapes of this kind, from 0. A take that was not there before is a tape of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +184,7 @@ class CloseTape:
     leg_id: str
     kind: str
     reasons: tuple[Reason, ...]
+    take: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +194,35 @@ class WithholdTape:
     leg_id: str
     kind: str
     reasons: tuple[Reason, ...]
+    take: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DestroyTape:
-    """Destroy what was captured of this leg so far: consent was refused after the fact."""
+    """Destroy what was captured of this leg so far: consent was refused after the fact. It never opens again."""
 
     leg_id: str
     kind: str
     reasons: tuple[Reason, ...]
+    take: int = 0
 
 
 TapeCommand = OpenTape | CloseTape | WithholdTape | DestroyTape
 
 NO_TRUNK = TrunkRecording()
+
+_LEG_ENDED = (Reason("leg", "the leg ended"),)
+_OTHER_KIND = (Reason("consult", "the leg became a consult leg, or ceased to be one"),)
+_USER_ASKED = (Reason("user", "the user asked for it"),)
+
+
+@dataclass(slots=True)
+class _Tape:
+    """A tape of which something was said."""
+
+    take: int
+    noes: tuple[Reason, ...]
+    """What was last said; empty: it is open."""
 
 
 @dataclass(slots=True)
@@ -163,83 +231,138 @@ class RecordingRules:
 
     trunks: Mapping[str, TrunkRecording]
     """Recording settings by trunk id, as they were when the conversation began (D4: each leg has its own trunk's)."""
-    facts: Facts = field(default_factory=Facts)
-    _said: dict[tuple[str, str], frozenset[Reason]] = field(default_factory=dict)
-    """What was last said of each tape: the noes, empty for an open one."""
-    _captured: set[tuple[str, str]] = field(default_factory=set)
-    """Tapes that were open at least once."""
+    stop_when_only_external: bool = True
+    """``stopRecordingWhenOnlyExternalParticipants`` (D3), as it was when the conversation began."""
+    facts: Facts = field(init=False)
+    _tapes: dict[tuple[str, str], _Tape] = field(default_factory=dict)
+    """By leg and kind."""
+    _takes: dict[str, int] = field(default_factory=dict)
+    """Leg -> user tapes so far."""
+    _captured: dict[tuple[str, str, int], None] = field(default_factory=dict)
+    """Tapes that were open at least once and are not destroyed: leg, kind, take; in the order of their opening."""
+    _unsettled: bool = False
+
+    def __post_init__(self) -> None:
+        self.facts = Facts(self.stop_when_only_external)
 
     def observe(self, event: Event) -> list[TapeCommand]:
         """Takes the next event; gives the commands that follow from it, in the order to carry them out."""
-        ended = self.facts.legs.get(event.data.get("leg_id", "")) if event.type == "leg.ended" else None
-        ended_kinds = self._kinds(ended) if ended is not None and ended.answered else ()
-        self.facts.observe(event)
+        commands = self.note(event)
+        return commands + self.settle() if self._unsettled else commands
+
+    def note(self, event: Event) -> list[TapeCommand]:
+        """Takes the next event; gives the closing of tapes whose leg has ended or whose user asks no more."""
+        if self.facts.observe(event):
+            self._unsettled = True
+            if event.type == "leg.ended" or event.type == "participant.left" or event.type == "user_recording.off":
+                return self._close_gone()
+        return []
+
+    def settle(self) -> list[TapeCommand]:
+        """Judges every tape by what was noted; gives the commands, in the order to carry them out."""
+        if not self._unsettled:
+            return []
+        self._unsettled = False
         commands: list[TapeCommand] = []
-        if ended is not None:
-            commands += self._close_ended(ended.leg_id, ended_kinds)
-        for leg in self.facts.answered_legs():
-            for kind in ("trunk", "consult", "user"):
-                commands += self._judge(leg, kind, wanted=kind in self._kinds(leg))
-        if event.type == "consent.refused":
-            commands += self._destroy(event.data["leg_id"])
+        facts = self.facts
+        for leg in facts.answered.values():
+            if leg.kind == "trunk":
+                self._judge_trunk(leg, commands)
+            elif leg.leg_id in facts.recording_legs:
+                settings = self._caller_settings()
+                self._judge(leg, "user", tuple([r for no in _USER_NOES if (r := no(facts, leg, settings))]), commands)
+        if facts.consent == "refused" and self._captured:
+            commands += [DestroyTape(leg_id, kind, (_REFUSED,), take) for leg_id, kind, take in self._captured]
+            self._captured.clear()
         return commands
 
-    def _kinds(self, leg: Leg) -> tuple[str, ...]:
-        """Which tapes a leg has at this moment."""
-        if leg.kind == "trunk":
-            return ("consult",) if self.facts.consulting(leg) else ("trunk",)
-        return ("user",) if self.facts.user_asked(leg) or (leg.leg_id, "user") in self._said else ()
+    def refuses_user_recording(self) -> Reason | None:
+        """Why a user recording may not start on this call (C5, C10), or None when it may."""
+        leg = self.facts.caller or next(iter(self.facts.legs.values()), None)
+        return None if leg is None else _user_consent(self.facts, leg, self._caller_settings())
 
-    def _noes(self, leg: Leg, kind: str) -> frozenset[Reason]:
+    def _caller_settings(self) -> TrunkRecording:
+        caller = self.facts.caller
+        return NO_TRUNK if caller is None else self.trunks.get(caller.trunk_id or "", NO_TRUNK)
+
+    def _judge_trunk(self, leg: Leg, commands: list[TapeCommand]) -> None:
+        facts = self.facts
+        kind, other = ("consult", "trunk") if leg.participant_id in facts.consulting else ("trunk", "consult")
+        before = self._tapes.pop((leg.leg_id, other), None)
+        if before is not None and not before.noes:
+            commands.append(CloseTape(leg.leg_id, other, _OTHER_KIND))
         settings = self.trunks.get(leg.trunk_id or "", NO_TRUNK)
-        rows = USER_ROWS if kind == "user" else TRUNK_ROWS
-        spoken = ((row.name, row.no(self.facts, leg, settings)) for row in rows)
-        return frozenset(Reason(name, why) for name, why in spoken if why is not None)
+        self._judge(leg, kind, tuple([r for no in _TRUNK_NOES if (r := no(facts, leg, settings))]), commands)
 
-    def _judge(self, leg: Leg, kind: str, *, wanted: bool) -> list[TapeCommand]:
-        key = (leg.leg_id, kind)
-        before = self._said.get(key)
-        if not wanted:
-            if before is None:
-                return []
-            del self._said[key]
-            other = (Reason("consult", "the leg became a consult leg, or ceased to be one"),)
-            return [CloseTape(leg.leg_id, kind, other)] if not before else []
-        noes = self._noes(leg, kind)
-        if noes == before:
-            return []
-        self._said[key] = noes
-        if not noes:
-            self._captured.add(key)
-            return [OpenTape(leg.leg_id, kind, self._yeses(kind))]
-        if before is not None and not before:
-            return [CloseTape(leg.leg_id, kind, _ordered(noes))]
-        return [WithholdTape(leg.leg_id, kind, _ordered(noes))]
+    def _judge(self, leg: Leg, kind: str, noes: tuple[Reason, ...], commands: list[TapeCommand]) -> None:
+        tape = self._tapes.get((leg.leg_id, kind))
+        if tape is None:
+            take = self._takes.get(leg.leg_id, 0) if kind == "user" else 0
+            if kind == "user":
+                self._takes[leg.leg_id] = take + 1
+            tape = self._tapes[leg.leg_id, kind] = _Tape(take, noes)
+        elif tape.noes == noes:
+            return
+        elif noes and not tape.noes:
+            tape.noes = noes
+            commands.append(CloseTape(leg.leg_id, kind, noes, tape.take))
+            return
+        tape.noes = noes
+        if noes:
+            commands.append(WithholdTape(leg.leg_id, kind, noes, tape.take))
+        else:
+            self._captured[leg.leg_id, kind, tape.take] = None
+            commands.append(OpenTape(leg.leg_id, kind, self._yeses(leg, kind), tape.take))
 
-    def _yeses(self, kind: str) -> tuple[Reason, ...]:
+    def _yeses(self, leg: Leg, kind: str) -> tuple[Reason, ...]:
         if kind == "user":
-            return (Reason("user", "the user asked for it"),)
-        return (Reason("trunk", "recording is on for this trunk, and nothing speaks against it"),)
+            return _USER_ASKED
+        return permissions(self.facts, leg, self.trunks.get(leg.trunk_id or "", NO_TRUNK))
 
-    def _close_ended(self, leg_id: str, kinds: tuple[str, ...]) -> list[TapeCommand]:
-        reasons = (Reason("leg", "the leg ended"),)
+    def _close_gone(self) -> list[TapeCommand]:
+        """Tapes whose leg is gone, and user tapes that nobody asks for any more."""
+        facts = self.facts
         closed: list[TapeCommand] = []
-        for kind in kinds:
-            noes = self._said.pop((leg_id, kind), None)
-            if noes is not None and not noes:
-                closed.append(CloseTape(leg_id, kind, reasons))
+        for leg_id, kind in list(self._tapes):
+            gone = leg_id not in facts.answered
+            if gone or (kind == "user" and leg_id not in facts.recording_legs):
+                tape = self._tapes.pop((leg_id, kind))
+                if not tape.noes:
+                    closed.append(CloseTape(leg_id, kind, _LEG_ENDED if gone else (_NOT_ASKED,), tape.take))
         return closed
 
-    def _destroy(self, leg_id: str) -> list[TapeCommand]:
-        reasons = (Reason("consent", "the caller refused consent"),)
-        keys = sorted(key for key in self._captured if key[1] == "user" or key[0] == leg_id)
-        self._captured.difference_update(keys)
-        return [DestroyTape(leg, kind, reasons) for leg, kind in keys]
 
-    def refuses_user_recording(self) -> Reason | None:
-        """Why a user recording may not start on this call (C10), or None when it may."""
-        return Reason("consent", "the caller refused consent") if self.facts.consent == "refused" else None
-
-
-def _ordered(reasons: frozenset[Reason]) -> tuple[Reason, ...]:
-    return tuple(sorted(reasons, key=lambda reason: (reason.row, reason.why)))
+def permissions(facts: Facts, leg: Leg, settings: TrunkRecording) -> tuple[Reason, ...]:
+    """Why a trunk or consult tape that is open may be: the trunk, and every setting without which it would not be."""
+    reasons = [
+        Reason(
+            "trunk",
+            "recording is on for this trunk, and nothing speaks against it",
+            "trunk_recording_enabled=true",
+        )
+    ]
+    if settings.consent_required and leg.direction == "inbound":
+        reasons.append(Reason("consent", "the caller gave consent", "trunk_recording_consent_required=true"))
+    if leg.participant_id in facts.consulting:
+        reasons.append(
+            Reason("consult", "a consult leg, and this trunk records them", "trunk_consult_recording_enabled=true")
+        )
+    if facts.held(leg):
+        reasons.append(
+            Reason("hold", "on hold, and this trunk records holds", "trunk_disallow_recording_during_hold=false")
+        )
+    if not facts.internal_party():
+        reasons.append(
+            Reason(
+                "external_transfer",
+                "only external parties are left of the conference, and the organization goes on recording",
+                "stopRecordingWhenOnlyExternalParticipants=false",
+            )
+            if facts.conference
+            else Reason(
+                "external_transfer",
+                "only external parties are left, and this trunk continues on external transfer",
+                "trunk_recording_externalTransfersEnabled=true",
+            )
+        )
+    return tuple(reasons)
