@@ -176,7 +176,7 @@ class _SnapshotLoader:
         with self._database.reading() as session:
             if configuration_version(session) == self._version:
                 return None
-            snapshot = build(session, KeyFileBox.open(self._settings.keys))
+            snapshot = build(session, KeyFileBox.open(self._settings.keys), self._settings.prompts)
         self._version = snapshot.version
         return snapshot
 
@@ -243,6 +243,7 @@ def _web_arguments(settings: Settings) -> WebArguments:
         keys_dir=settings.keys,
         data_keys_url=settings.data_keys_url,
         run_dir=settings.run,
+        prompts_dir=settings.prompts,
         spool_dir=settings.spool,
         public_url=settings.public_url,
         trusted_proxies=settings.trusted_proxies,

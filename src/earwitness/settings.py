@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         return self.data / "spool"
 
     @property
+    def prompts(self) -> Path:
+        """Folder of recorded prompts."""
+        return self.data / "prompts"
+
+    @property
     def keys(self) -> Path:
         """Folder of the keys, private to the owner."""
         return self.data / "keys"

@@ -250,7 +250,7 @@ def test_the_version_moves_with_every_change_that_the_edge_needs(database: Datab
     after = build(database).version
     assert after == before + 1
     with database.transaction() as session:
-        settings.put(session, snapshot.TELEPHONY, {"ringTimeoutSeconds": 12}, 5)
+        settings.put(session, settings.TELEPHONY, {"ringTimeoutSeconds": 12}, 5)
     found = build(database)
     assert (found.version, found.ring_timeout_s) == (after + 1, 12.0)
     with database.reading() as session:

@@ -9,7 +9,15 @@ from sqlalchemy.orm import Session
 from earwitness.store.tables import Setting
 
 RECORDING = "recording"
-"""``RecordingSettings`` of the contract."""
+"""``RecordingSettings`` of the contract, by the names of its attributes."""
+STOP_WHEN_ONLY_EXTERNAL = "stop_recording_when_only_external_participants"
+"""Of ``RECORDING`` (D3). The contract tells no default; ours is true, as for transfers (D1)."""
+TELEPHONY = "telephony"
+"""``{"ringTimeoutSeconds": 30, "recordCode": "*1"}``."""
+RECORD_CODE = "*1"
+"""Pressed on a phone of ours: starts and stops the user's recording. Empty: nothing does."""
+ROUTING = "routing"
+"""``RoutingSettings`` of the contract."""
 
 
 def get(session: Session, key: str, default: Any = None) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,14 +19,14 @@ from sqlalchemy.orm import Session
 from earwitness.domain import configuration
 from earwitness.domain.configuration import DigestCredentials, Snapshot
 from earwitness.domain.recording.settings import SettingsError, from_properties, instance_of
-from earwitness.store import trunks
+from earwitness.store import settings as setting_store
+from earwitness.store import snapshot_queues, trunks
 from earwitness.store.secrets import REALM, SecretBox
 from earwitness.store.tables import (
     CallRoute,
     ConfigurationVersion,
     Did,
     Organization,
-    Setting,
     Station,
     Trunk,
     TrunkBase,
@@ -34,8 +35,6 @@ from earwitness.store.tables import (
 
 log = structlog.get_logger()
 
-TELEPHONY = "telephony"
-"""Settings key: ``{"ringTimeoutSeconds": 30}``."""
 DEFAULT_MAX_DIAL_S = 120.0
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
@@ -45,9 +44,10 @@ def configuration_version(session: Session) -> int:
     return session.scalars(select(ConfigurationVersion.version)).one()
 
 
-def build(session: Session, box: SecretBox) -> Snapshot:
+def build(session: Session, box: SecretBox, prompts: Path = Path("prompts")) -> Snapshot:
     """The configuration as of now.
 
+    :param prompts: folder of the recorded prompts on this machine.
     :raises LookupError: no organisation yet; ``earwitness init`` has not run.
     """
     version = configuration_version(session)  # first: what changes meanwhile raises it again
@@ -56,17 +56,23 @@ def build(session: Session, box: SecretBox) -> Snapshot:
         raise LookupError("there is no organization yet; run earwitness init")
     users = session.scalars(select(User).where(User.state == "active").order_by(User.name, User.id)).all()
     dids = session.scalars(select(Did).order_by(Did.number)).all()
-    settings = session.get(Setting, TELEPHONY)
-    ring = settings.value.get("ringTimeoutSeconds") if settings is not None else None
+    active = {user.id for user in users}
+    telephony = setting_store.get(session, setting_store.TELEPHONY, {})
+    recording = setting_store.get(session, setting_store.RECORDING, {})
     return Snapshot(
         version=version,
         organization_id=organization.id,
         realm=REALM,
         trunks=_trunks(session, box),
-        stations=_stations(session, {user.id for user in users}),
+        stations=_stations(session, active),
         users=tuple(configuration.User(user.id, user.name, _address(user, dids)) for user in users),
         call_routes=_routes(session, dids),
-        ring_timeout_s=float(ring) if ring else configuration.RING_TIMEOUT_S,
+        queues=snapshot_queues.queues(session, active),
+        flows=snapshot_queues.flows(session),
+        prompts=snapshot_queues.prompts(session, prompts),
+        ring_timeout_s=float(telephony.get("ringTimeoutSeconds") or configuration.RING_TIMEOUT_S),
+        record_code=str(telephony.get("recordCode", setting_store.RECORD_CODE)),
+        stop_when_only_external=bool(recording.get(setting_store.STOP_WHEN_ONLY_EXTERNAL, True)),
     )
 
 

@@ -20,6 +20,8 @@ class WebArguments:
     """Folder of the keys (0700)."""
     run_dir: Path
     """Folder with ``edge.json`` (``control_url``) and ``control.token``; read afresh for each call to the edge."""
+    prompts_dir: Path = Path("prompts")
+    """Folder of recorded prompts; the edge on this machine plays them from there."""
     spool_dir: Path | None = None
     """The edge's spool, where it is on this machine: conversations between hang-up and vault are known from it."""
     data_keys_url: str = ""

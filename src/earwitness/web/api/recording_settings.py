@@ -36,7 +36,7 @@ class RecordingSettings(Document):
     regional_recording_storage_enabled: bool = False
     recording_playback_url_ttl: int = 60
     recording_batch_download_url_ttl: int = 60
-    stop_recording_when_only_external_participants: bool = False
+    stop_recording_when_only_external_participants: bool = True
 
 
 class RecordingSettingsInput(RequestBody):
