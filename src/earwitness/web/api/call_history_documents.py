@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from earwitness.domain.conversation.timeline import Timeline
-from earwitness.web.api.conversation_documents import direction_of, user_of
+from earwitness.web.api.participant_documents import direction_of, user_of
 from earwitness.web.kernel.documents import Document, Moment, Reference
 
 
@@ -67,7 +67,7 @@ def history_document(timeline: Timeline) -> CallHistoryConversation:
         went_to_voicemail=False,
         missed_call=timeline.direction == "inbound" and not any(item.connected for item in people),
         start_time=timeline.start,
-        was_conference=sum(item.connected is not None for item in timeline.participants) > 2,
+        was_conference=timeline.conference is not None,
         was_callback=False,
         had_screen_share=False,
         had_cobrowse=False,
