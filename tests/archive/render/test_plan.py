@@ -61,10 +61,19 @@ def test_a_pause_until_the_end_is_told(spool: MakeSpool) -> None:
     made = spool()
     made.begin()
     made.opened(0, START_US)
-    made.closed(0, START_US + 4 * SECOND, "external_transfer", "only external parties are left")
+    made.closed(0, START_US + 4 * SECOND, "hold", "on hold")
     made.end(START_US + 9 * SECOND)
     (pause,) = annotate(made.plan())
-    assert (pause.reason, pause.duration_ms) == ("Pause", 5_000)
+    assert (pause.reason, pause.duration_ms) == ("Hold", 5_000)
+
+
+def test_d1_a_recording_that_ended_with_a_transfer_is_not_paused(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.closed(0, START_US + 4 * SECOND, "external_transfer", "only external parties are left")
+    made.end(START_US + 9 * SECOND)
+    assert annotate(made.plan()) == []
 
 
 def test_waiting_for_consent_is_no_pause(spool: MakeSpool) -> None:

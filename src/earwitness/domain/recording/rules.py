@@ -133,7 +133,14 @@ def _user(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
 
 
 def _user_consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
-    """A conference does not wait for consent (C7); a refusal stands there too (C10)."""
+    return _no_consent(facts, settings)
+
+
+def _no_consent(facts: Facts, settings: TrunkRecording) -> Reason | None:
+    """Whether users may record. A conference does not wait for consent (C7); a refusal stands there too (C10).
+
+    :param settings: of the caller's trunk.
+    """
     if facts.consent == "refused":
         return _REFUSED
     if facts.consent == "unset" and settings.enabled and settings.consent_required and not facts.conference:
@@ -278,8 +285,7 @@ class RecordingRules:
 
     def refuses_user_recording(self) -> Reason | None:
         """Why a user recording may not start on this call (C5, C10), or None when it may."""
-        leg = self.facts.caller or next(iter(self.facts.legs.values()), None)
-        return None if leg is None else _user_consent(self.facts, leg, self._caller_settings())
+        return _no_consent(self.facts, self._caller_settings())
 
     def _caller_settings(self) -> TrunkRecording:
         caller = self.facts.caller
