@@ -206,9 +206,18 @@ class Phone:
     def resume(self) -> None:
         self.command("resume")
 
-    def digits(self, digits: str) -> None:
+    def press(self, digits: str) -> None:
+        """Presses keys; they are sent by RFC 4733."""
         for digit in digits:
             self.command("sndcode", digit)
+
+    def transfer(self, to: str) -> str:
+        """Refers the other party of the call to a number or URI (blind; this phone knows no attended transfer); gives
+        the URI. It hangs up by itself when it is told of success, and tells TRANSFER_FAILED otherwise.
+        """
+        uri = to if ":" in to else f"sip:{to}@{self.account.registrar}"
+        self.command("transfer", uri)
+        return uri
 
     def play(self, hz: int) -> None:
         """Changes the tone of the call in progress."""

@@ -129,6 +129,20 @@ class Scenario:
         self.respond("200 OK", sdp(codecs, direction, 1 + self._version))
         return self.expect("ACK")
 
+    def refer(self, to: str, *, answer: int = 202) -> Self:
+        """Asks to be replaced by a number at the peer's, or by a URI; what comes of it, ``notified`` waits for.
+
+        Attended transfers are for ``caller.ScriptedPhone``: the steps of one sipp call cannot name another call.
+        """
+        uri = to if ":" in to else f"sip:{to}@[remote_ip]:[remote_port]"
+        return self.request("REFER", extra=f"Refer-To: <{uri}>\n").expect(answer)
+
+    def notified(self, times: int = 1, within_ms: int = 10000) -> Self:
+        """Waits for so many NOTIFYs, and answers each."""
+        for _ in range(times):
+            self.expect("NOTIFY", within_ms=within_ms).respond("200 OK")
+        return self
+
     def linger(self, milliseconds: int = 4000) -> Self:
         """Stays to answer what is repeated because an answer was lost."""
         self._steps.append(f'<timewait milliseconds="{milliseconds}"/>')
