@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Query, Response
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
-from earwitness.domain.conversation.timeline import Timeline
-from earwitness.store import audit
+from earwitness.store import audit, later_facts
 from earwitness.store import conversations as conversation_store
 from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import conversation_documents as documents
-from earwitness.web.api import divisions, live
+from earwitness.web.api import live
 from earwitness.web.api.call_history_documents import CallHistoryConversation, history_document
 from earwitness.web.api.conversation_documents import (
     CallConversationDocument,
     ConversationDocument,
 )
-from earwitness.web.api.divisions import DivisionReference
+from earwitness.web.api.seen import DISCONNECT, Seen, find, may, references
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import OneOf, RequestBody, parse_date
-from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions, not_found
+from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions
 from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Conversations")
 
-DISCONNECT = "conversation:communication:disconnect"
 STATES = ("alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated", "converting",
           "uploading", "transmitting", "parked", "none")  # fmt: skip
 
@@ -41,47 +38,9 @@ class ConversationChange(RequestBody):
     state: Annotated[str, OneOf(*STATES)] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A conversation that exists for the caller."""
-
-    timeline: Timeline
-    divisions: list[DivisionReference]
-    external_tag: str | None
-    pending: live.Pending | None
-    """Set while the database does not have it."""
-
-    @property
-    def in_progress(self) -> bool:
-        """Somebody is still on it."""
-        return self.pending is not None and not self.pending.ended
-
-
-def find(parts: Services, session: Session, access: Access, conversation_id: str) -> Seen:
-    """A conversation that the subject may see: by right, or because it took part.
-
-    :raises ApiError: 404; 503 where only the edge could tell and does not answer.
-    """
-    row = conversation_store.get(session, access, conversation_id)
-    if row is not None:
-        touched = set(conversation_store.division_ids(session, row))
-        return Seen(Timeline.from_document(row.timeline), _references(session, touched), row.external_tag, None)
-    pending = live.find(parts, session, conversation_id)
-    if pending is None:
-        raise not_found("conversation", conversation_id)
-    if not (live.visible(pending, access, VIEW_CONVERSATIONS) or live.took_part(pending, access)):
-        raise not_found("conversation", conversation_id)
-    return Seen(pending.timeline, _references(session, set(pending.divisions)), None, pending)
-
-
-def _references(session: Session, division_ids: set[str]) -> list[DivisionReference]:
-    found = divisions.references(session, division_ids)
-    return [found[key] for key in sorted(found)]
-
-
 def _seen_live(parts: Services, session: Session, access: Access) -> list[Seen]:
     return [
-        Seen(item.timeline, _references(session, set(item.divisions)), None, item)
+        Seen(item.timeline, references(session, set(item.divisions)), None, item)
         for item in live.in_progress(parts, session)
         if live.visible(item, access, VIEW_CONVERSATIONS) or live.took_part(item, access)
     ]
@@ -136,7 +95,7 @@ def call_history(
         found = conversation_store.listing(
             session, caller.access, since=since, until=until, number=page.number, size=page.size
         )
-        part = [history_document(Timeline.from_document(row.timeline)) for row in found.items]
+        part = [history_document(later_facts.timeline_of(session, row)) for row in found.items]
         return page.envelope(part, found.total)
 
 
@@ -200,11 +159,7 @@ def disconnect(caller: Signed, parts: Parts, conversationId: str) -> Response:
 def _hang_up(parts: Services, caller: Caller, conversation_id: str) -> Seen:
     with parts.database.reading() as session:
         seen = find(parts, session, caller.access, conversation_id)
-        if seen.pending is None:
-            may = conversation_store.get(session, caller.access, conversation_id, DISCONNECT) is not None
-        else:
-            may = live.visible(seen.pending, caller.access, DISCONNECT)
-    if not may:
+    if not may(parts, caller, seen, DISCONNECT):
         raise missing_permissions((DISCONNECT,), every=True)
     if not seen.in_progress:
         return seen

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from earwitness.domain.conversation.timeline import Tape, Timeline
 from earwitness.domain.recording.why import spans
 from earwitness.store import audit
-from earwitness.web.api import conversations
+from earwitness.web.api.seen import find
 from earwitness.web.kernel.callers import Signed
 from earwitness.web.kernel.documents import Document, Moment, parse_date
 from earwitness.web.kernel.errors import bad_request
@@ -83,7 +83,7 @@ def why(caller: Signed, parts: Parts, conversationId: str) -> Why:
     Of user recordings everybody sees their own (E2).
     """
     with parts.database.reading() as session:
-        seen = conversations.find(parts, session, caller.access, conversationId)
+        seen = find(parts, session, caller.access, conversationId)
     found = spans(_without_others_tapes(seen.timeline, caller.user_id), parts.clock.now_us())
     return Why(
         conversation_id=conversationId,
