@@ -9,9 +9,9 @@ from typing import Any
 from earwitness.domain.conversation.events import Event
 
 PEOPLE = frozenset({"user", "agent"})
-"""Purposes of internal people; they count as an internal party from the moment they are called."""
-MACHINES = frozenset({"ivr", "acd"})
-"""IVR and queue count as an internal party too (design §6), while the call is in them."""
+"""Purposes of internal people; they are an internal party from the moment they are called. IVR and queue are one too
+(design §6), while the call is in them.
+"""
 MACHINE_SEGMENTS = frozenset({"ivr", "queue"})
 WHERE = MACHINE_SEGMENTS | {"interact"}
 """Kinds of segments that say where the call is."""
@@ -76,8 +76,10 @@ class Facts:
     """Participant -> ``ivr`` or ``queue``: the call is inside it, and it suppresses recording. It does so until the
     call is elsewhere: the moment between a flow's end and the queue that follows belongs to the flow.
     """
-    left_by_call: set[str] = field(default_factory=set)
-    """IVR and queue participants whose segment is over: the call is no longer in them."""
+    inside: frozenset[str] = frozenset()
+    """IVR and queue participants that the call is in."""
+    gone: set[str] = field(default_factory=set)
+    """People whose leg a transfer has ended, before they are told to leave."""
 
     def observe(self, event: Event) -> bool:
         """Takes the next event; whether it can matter to a tape."""
@@ -105,12 +107,9 @@ class Facts:
 
     def internal_party(self) -> bool:
         """Whether an internal party is on the call."""
-        if any(purpose in PEOPLE for purpose in self.purposes.values()):
+        if self.inside or self.suppressing:
             return True
-        return any(
-            purpose in MACHINES and (participant not in self.left_by_call or participant in self.suppressing)
-            for participant, purpose in self.purposes.items()
-        )
+        return any(purpose in PEOPLE and who not in self.gone for who, purpose in self.purposes.items())
 
     def other_external_party(self, leg: Leg) -> bool:
         """Whether an external party beside this leg's is on the call, or being called."""
@@ -145,6 +144,7 @@ class Facts:
             data.get("user_id"),
         )
         self.legs[leg.leg_id] = leg
+        self.gone.discard(leg.participant_id)
         if self.caller is None and leg.external and leg.direction == "inbound":
             self.caller = leg
         return False
@@ -168,6 +168,8 @@ class Facts:
             by_transfer = self.transferred or data["cause"] == "transfer"
             self.conference = self.conference or (not by_transfer and self.talking() >= CONFERENCE)
             self.transferred = False
+            if data["cause"] == "transfer":
+                self.gone.add(leg.participant_id)
         del self.answered[leg.leg_id]
         if self.conference and len(self.answered) < CONFERENCE and any(True for _ in self._people()):
             self.conference = self.announced = False
@@ -185,7 +187,8 @@ class Facts:
             del self.segments[segment_id]
         self.suppressing.pop(participant, None)
         self.consulting.discard(participant)
-        self.left_by_call.discard(participant)
+        self.gone.discard(participant)
+        self._look_where()
         self._look_who_holds()
         return bool(self.answered)
 
@@ -194,8 +197,12 @@ class Facts:
         segment = Segment(participant, kind, bool(data.get("suppress_recording", False)))
         self.segments[data["segment_id"]] = segment
         if kind in WHERE:
-            self.left_by_call.discard(participant)
-            self._look_who_suppresses()
+            self._look_where()
+            self.suppressing = {
+                item.participant_id: item.kind
+                for item in self.segments.values()
+                if item.suppress and item.kind in MACHINE_SEGMENTS
+            }
         if kind == "consult":
             self.consulting.add(participant)
         elif kind == "interact":
@@ -210,23 +217,15 @@ class Facts:
             return False
         if segment.kind == "hold":
             self._look_who_holds()
-        elif segment.kind in MACHINE_SEGMENTS and not any(
-            other.participant_id == segment.participant_id and other.kind in MACHINE_SEGMENTS
-            for other in self.segments.values()
-        ):
-            self.left_by_call.add(segment.participant_id)
+        elif segment.kind in MACHINE_SEGMENTS:
+            self._look_where()
         return bool(self.answered)
 
     def _look_who_holds(self) -> None:
         self.holding = frozenset(item.participant_id for item in self.segments.values() if item.kind == "hold")
 
-    def _look_who_suppresses(self) -> None:
-        """The call is somewhere: what is over suppresses no longer."""
-        self.suppressing = {
-            segment.participant_id: segment.kind
-            for segment in self.segments.values()
-            if segment.suppress and segment.kind in MACHINE_SEGMENTS
-        }
+    def _look_where(self) -> None:
+        self.inside = frozenset(item.participant_id for item in self.segments.values() if item.kind in MACHINE_SEGMENTS)
 
     def _granted(self, data: Mapping[str, Any]) -> bool:
         if self.consent != "unset":

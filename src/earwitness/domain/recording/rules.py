@@ -338,37 +338,33 @@ class RecordingRules:
         return closed
 
 
+_ON = Reason("trunk", "recording is on for this trunk, and nothing speaks against it", "trunk_recording_enabled=true")
+_CONSENTED = Reason("consent", "the caller gave consent", "trunk_recording_consent_required=true")
+_CONSULT_TOO = Reason(
+    "consult", "a consult leg, and this trunk records consults", "trunk_consult_recording_enabled=true"
+)
+_HOLD_TOO = Reason("hold", "on hold, and this trunk records holds", "trunk_disallow_recording_during_hold=false")
+_ONWARD_TOO = Reason(
+    "external_transfer",
+    "only external parties are left, and this trunk continues on external transfer",
+    "trunk_recording_externalTransfersEnabled=true",
+)
+_CONFERENCE_TOO = Reason(
+    "external_transfer",
+    "only external parties are left of the conference, and the organization goes on recording",
+    "stopRecordingWhenOnlyExternalParticipants=false",
+)
+
+
 def permissions(facts: Facts, leg: Leg, settings: TrunkRecording) -> tuple[Reason, ...]:
     """Why a trunk or consult tape that is open may be: the trunk, and every setting without which it would not be."""
-    reasons = [
-        Reason(
-            "trunk",
-            "recording is on for this trunk, and nothing speaks against it",
-            "trunk_recording_enabled=true",
-        )
-    ]
+    reasons = [_ON]
     if settings.consent_required and leg.direction == "inbound":
-        reasons.append(Reason("consent", "the caller gave consent", "trunk_recording_consent_required=true"))
+        reasons.append(_CONSENTED)
     if leg.participant_id in facts.consulting:
-        reasons.append(
-            Reason("consult", "a consult leg, and this trunk records them", "trunk_consult_recording_enabled=true")
-        )
+        reasons.append(_CONSULT_TOO)
     if facts.held(leg):
-        reasons.append(
-            Reason("hold", "on hold, and this trunk records holds", "trunk_disallow_recording_during_hold=false")
-        )
+        reasons.append(_HOLD_TOO)
     if not facts.internal_party():
-        reasons.append(
-            Reason(
-                "external_transfer",
-                "only external parties are left of the conference, and the organization goes on recording",
-                "stopRecordingWhenOnlyExternalParticipants=false",
-            )
-            if facts.conference
-            else Reason(
-                "external_transfer",
-                "only external parties are left, and this trunk continues on external transfer",
-                "trunk_recording_externalTransfersEnabled=true",
-            )
-        )
+        reasons.append(_CONFERENCE_TOO if facts.conference else _ONWARD_TOO)
     return tuple(reasons)
