@@ -202,3 +202,272 @@ def test_every_row_names_its_contract_rules() -> None:
         "trunk", "external", "consent", "flow", "queue", "hold", "pause", "external_transfer", "consult",
     ]  # fmt: skip
     assert all(row.contract for row in TRUNK_ROWS)
+
+
+def asks(story: Story, name: str = "phone", *, on: bool = True) -> Story:
+    event = "user_recording.on" if on else "user_recording.off"
+    story.tell(event, participant_id=f"p-{name}", user_id=name, leg_id=name)
+    return story
+
+
+def machine(story: Story, kind: str, name: str, *, suppress: bool = False) -> Story:
+    """The call enters a flow (``ivr``) or a queue."""
+    story.tell("participant.joined", participant_id=f"p-{name}", purpose="ivr" if kind == "ivr" else "acd")
+    return story.segment(kind, f"p-{name}", suppress_recording=suppress)
+
+
+def machine_over(story: Story, kind: str, name: str) -> Story:
+    story.segment_over(kind, f"p-{name}").tell("participant.left", participant_id=f"p-{name}", cause="transfer")
+    return story
+
+
+def changes(commands: list[TapeCommand]) -> list[tuple[str, str]]:
+    """The commands that change a tape: what, and of which leg."""
+    return [(type(c).__name__, c.leg_id) for c in commands if not isinstance(c, WithholdTape)]
+
+
+def test_a5_ivr_queue_agents_and_a_transfer_are_one_tape_that_never_closes() -> None:
+    story = machine(Story().begin().external(), "ivr", "flow").answer("carrier")
+    story.phone("first")
+    machine(story, "queue", "wait")
+    machine_over(story, "ivr", "flow")
+    story.answer("first")
+    machine_over(story, "queue", "wait").phone("second", user="u2").leave("first", "transfer").answer("second")
+    story.leave("second").leave("carrier")
+    assert changes(obey(story)) == [("OpenTape", "carrier"), ("CloseTape", "carrier")]
+
+
+def test_a6_a_call_that_never_leaves_the_flow_is_recorded() -> None:
+    assert open_tapes(obey(machine(Story().begin().external(), "ivr", "flow").answer("carrier"))) == {
+        ("carrier", "trunk")
+    }
+
+
+def test_a11_a_consult_has_a_tape_of_its_own_and_its_completion_another() -> None:
+    story = talk().segment("hold", "p-phone").external("outbound", "expert", "t2")
+    story.segment("consult", "p-expert").answer("expert")
+    rules = RecordingRules({"t1": ON, "t2": replace(ON, consult=True)})
+    assert open_tapes(obey_rest(story, rules)) == {("expert", "consult")}, "the customer is held, the expert is not"
+    story.segment_over("consult", "p-expert")
+    assert obey_rest(story, rules) == [], "until it is in the talk it is a consult leg"
+    story.segment_over("hold", "p-phone").segment("interact", "p-expert").leave("phone")
+    assert changes(obey_rest(story, rules))[:3] == [
+        ("OpenTape", "carrier"),
+        ("CloseTape", "expert"),
+        ("OpenTape", "expert"),
+    ]
+
+
+def test_b1_between_a_suppressing_flow_and_the_queue_nothing_opens() -> None:
+    story = machine(Story().begin().external(), "ivr", "flow", suppress=True).answer("carrier")
+    machine_over(story, "ivr", "flow")
+    machine(story, "queue", "wait", suppress=True)
+    for settings in (ON, replace(ON, external_transfers=True)):
+        assert changes(obey(story, settings)) == []
+
+
+def test_events_of_one_moment_are_judged_together() -> None:
+    story = machine(Story().begin().external(), "ivr", "flow").answer("carrier")
+    rules = RecordingRules({"t1": ON})
+    assert changes(obey_rest(story, rules)) == [("OpenTape", "carrier")]
+    machine_over(story, "ivr", "flow")
+    machine(story, "queue", "wait")
+    assert [rules.note(event) for event in story.events[story.seen :]] == [[]] * 4
+    assert rules.settle() == []
+
+
+def test_b3_a_consult_with_a_queue_is_not_the_callers_wait() -> None:
+    story = talk().segment("hold", "p-phone")
+    machine(story, "queue", "wait", suppress=True)
+    assert open_tapes(obey(story, replace(ON, holds=True))) == {("carrier", "trunk")}
+    story.leave("phone", "transfer")
+    assert open_tapes(obey(story, replace(ON, holds=True))) == set(), "now it is the caller who waits"
+
+
+def test_b5_held_by_one_of_two_internal_parties_is_not_held() -> None:
+    story = talk().phone("second", user="u2").answer("second").segment("hold", "p-phone")
+    assert open_tapes(obey(story)) == {("carrier", "trunk")}
+    assert open_tapes(obey(story.segment("hold", "p-second"))) == set()
+
+
+def test_b5_who_is_called_for_a_consult_does_not_keep_the_customer_from_being_held() -> None:
+    story = talk().segment("hold", "p-phone").phone("expert", user="u2").segment("consult", "p-expert").answer("expert")
+    assert open_tapes(obey(story)) == set()
+
+
+def test_b5_the_external_partys_own_hold_counts() -> None:
+    assert open_tapes(obey(talk().segment("hold", "p-carrier"))) == set()
+
+
+def test_b7_a_pause_and_its_end_are_the_same_tape() -> None:
+    story = talk()
+    story.tell("secure_pause.on", by="u1")
+    story.tell("secure_pause.off", by="u9")
+    commands = obey(story)
+    assert changes(commands) == [("OpenTape", "carrier"), ("CloseTape", "carrier"), ("OpenTape", "carrier")]
+    assert {command.take for command in commands} == {0}
+
+
+def test_c1_a_refusal_destroys_every_tape_of_the_call() -> None:
+    story = asks(talk().external("outbound", "other", "t2").answer("other"))
+    asks(asks(story, on=False))
+    story.leave("other").tell("consent.refused", leg_id="carrier")
+    destroyed = [(c.leg_id, c.kind, c.take) for c in obey(story) if isinstance(c, DestroyTape)]
+    assert destroyed == [("carrier", "trunk", 0), ("other", "trunk", 0), ("phone", "user", 0), ("phone", "user", 1)]
+
+
+def test_c1_what_is_destroyed_never_opens_again() -> None:
+    story = talk()
+    story.tell("consent.refused", leg_id="carrier")
+    story.tell("consent.granted", leg_id="carrier")
+    story.phone("second", user="u2").answer("second")
+    commands = obey(asks(story, "second"))
+    assert changes(commands) == [("OpenTape", "carrier"), ("CloseTape", "carrier"), ("DestroyTape", "carrier")]
+
+
+def test_c3_running_the_action_twice_is_running_it_once() -> None:
+    story = talk()
+    story.tell("consent.granted", leg_id="carrier")
+    story.tell("consent.granted", leg_id="carrier")
+    assert changes(obey(story, replace(ON, consent_required=True))) == [("OpenTape", "carrier")]
+
+
+def test_c5_consent_never_asked_for_is_the_same_as_no() -> None:
+    story = talk()
+    rules = RecordingRules({"t1": replace(ON, consent_required=True)})
+    commands = obey(story, rules=rules)
+    assert [(type(c), c.reasons[0].row) for c in commands] == [(WithholdTape, "consent")]
+    refusal = rules.refuses_user_recording()
+    assert refusal is not None
+    assert refusal.setting == "trunk_recording_consent_required=true"
+    assert open_tapes(obey_rest(asks(story), rules)) == set()
+
+
+def test_c6_user_recordings_wait_for_no_consent_where_none_is_required() -> None:
+    rules = RecordingRules({"t1": ON})
+    assert open_tapes(obey(asks(talk()), rules=rules)) == {("carrier", "trunk"), ("phone", "user")}
+    off = RecordingRules({"t1": TrunkRecording(consent_required=True)})
+    assert open_tapes(obey(asks(talk()), rules=off)) == {("phone", "user")}, "C4: it needs trunk recording on as well"
+
+
+def test_c7_outbound_calls_and_conferences_ignore_the_gate_for_users() -> None:
+    settings = replace(ON, consent_required=True)
+    assert ("phone", "user") in open_tapes(obey(asks(talk("outbound")), settings))
+    story = asks(talk())
+    story.tell("conference.started", participants=["p-carrier", "p-phone"])
+    assert open_tapes(obey(story, settings)) == {("phone", "user")}
+
+
+def test_c9_a_yes_lifts_no_suppression() -> None:
+    settings = replace(ON, consent_required=True)
+    story = machine(Story().begin().external(), "ivr", "flow", suppress=True).answer("carrier")
+    story.tell("consent.granted", leg_id="carrier")
+    assert open_tapes(obey(story, settings)) == set()
+    machine_over(story.phone().answer("phone"), "ivr", "flow")
+    assert open_tapes(obey(story, settings)) == {("carrier", "trunk")}
+    assert open_tapes(obey(story.segment("hold", "p-phone"), settings)) == set()
+
+
+def test_d2_a_transfer_that_fails_changes_nothing() -> None:
+    story = talk()
+    story.external("outbound", "onward", "t2").tell("transfer.failed", kind="blind", target="+49", error="busy")
+    story.leave("onward")
+    assert changes(obey(story)) == [("OpenTape", "carrier")]
+
+
+def test_d2_a_caller_alone_is_no_external_call() -> None:
+    story = talk().leave("phone")
+    assert open_tapes(obey(story, replace(ON, external_transfers=True))) == set()
+
+
+def conference(*, announced: bool) -> Story:
+    story = talk().external("outbound", "onward", "t2").answer("onward")
+    if announced:
+        story.tell("conference.started", participants=["p-carrier", "p-phone", "p-onward"])
+    return story.leave("phone")
+
+
+def test_d3_a_conference_of_external_parties_follows_the_organization_alone() -> None:
+    both = {("carrier", "trunk"), ("onward", "trunk")}
+    for announced in (True, False):
+        story = conference(announced=announced)
+        for transfers in (True, False):
+            trunks = dict.fromkeys(("t1", "t2"), replace(ON, external_transfers=transfers))
+            assert open_tapes(obey(story, rules=RecordingRules(trunks, stop_when_only_external=True))) == set()
+            assert open_tapes(obey(story, rules=RecordingRules(trunks, stop_when_only_external=False))) == both
+
+
+def test_d3_a_transfer_is_no_conference_however_it_is_told() -> None:
+    first = talk().external("outbound", "onward", "t2").answer("onward")
+    first.tell("transferred", kind="attended", target="+49", external=True)
+    second = talk().external("outbound", "onward", "t2").answer("onward").leave("phone")
+    second.tell("transferred", kind="attended", target="+49", external=True)
+    for story in (first.leave("phone"), second):
+        rules = RecordingRules({"t1": ON, "t2": ON}, stop_when_only_external=False)
+        assert open_tapes(obey(story, rules=rules)) == set()
+
+
+def test_d3_a_conference_that_became_a_call_of_two_is_none() -> None:
+    story = talk().external("outbound", "third", "t2").answer("third")
+    story.tell("conference.started", participants=["p-carrier", "p-phone", "p-third"])
+    story.leave("third").external("outbound", "onward", "t2").answer("onward").leave("phone", "transfer")
+    rules = RecordingRules({"t1": ON, "t2": ON}, stop_when_only_external=False)
+    assert open_tapes(obey(story, rules=rules)) == set()
+
+
+def test_d4_the_reason_names_the_setting_of_the_legs_own_trunk() -> None:
+    story = talk().external("outbound", "onward", "t2").answer("onward").leave("phone", "transfer")
+    rules = RecordingRules({"t1": replace(ON, external_transfers=True), "t2": ON})
+    settings = {c.leg_id: c.reasons[-1].setting for c in obey(story, rules=rules)}
+    assert settings["onward"] == "trunk_recording_externalTransfersEnabled=false"
+
+
+def test_e1_both_sides_record_at_once_each_a_tape() -> None:
+    story = Story().begin("internal").phone("alice", "inbound").phone("bob", user="u2").answer("bob", "alice")
+    assert open_tapes(obey(asks(asks(story, "alice"), "bob"))) == {("alice", "user"), ("bob", "user")}
+    assert open_tapes(obey(asks(story, "alice", on=False))) == {("bob", "user")}
+
+
+def test_e6_each_start_makes_a_tape_of_its_own() -> None:
+    story = asks(asks(asks(asks(talk()), on=False)), on=False)
+    takes = [(type(c).__name__, c.take) for c in obey(story) if c.kind == "user"]
+    assert takes == [("OpenTape", 0), ("CloseTape", 0), ("OpenTape", 1), ("CloseTape", 1)]
+
+
+def test_e6_a_pause_inside_one_is_the_same_tape() -> None:
+    story = asks(talk())
+    story.tell("secure_pause.on", by="u1")
+    story.tell("secure_pause.off", by="u1")
+    asks(story)
+    takes = [(type(c).__name__, c.take) for c in obey(story) if c.kind == "user"]
+    assert takes == [("OpenTape", 0), ("CloseTape", 0), ("OpenTape", 0)]
+
+
+def test_e6_asking_again_inside_a_pause_waits_for_its_end() -> None:
+    story = asks(talk())
+    story.tell("secure_pause.on", by="u1")
+    asks(asks(story, on=False))
+    story.tell("secure_pause.off", by="u1")
+    takes = [(type(c).__name__, c.take) for c in obey(story) if c.kind == "user"]
+    assert takes == [("OpenTape", 0), ("CloseTape", 0), ("WithholdTape", 1), ("OpenTape", 1)]
+
+
+def test_e7_a_user_recording_ends_with_its_owner_and_goes_on_with_nobody() -> None:
+    story = asks(talk()).phone("second", user="u2").answer("second").leave("phone", "transfer")
+    rules = RecordingRules({"t1": ON})
+    assert open_tapes(obey_rest(story, rules)) == {("carrier", "trunk")}
+    gone = talk()
+    asks(gone).tell("participant.left", participant_id="p-phone", cause="client")
+    assert ("phone", "user") not in open_tapes(obey(gone))
+
+
+def test_e4_hold_is_no_matter_to_a_user_recording() -> None:
+    assert open_tapes(obey(asks(talk()).segment("hold", "p-phone"))) == {("phone", "user")}
+
+
+def test_mute_digits_and_data_are_no_matter_to_a_tape() -> None:
+    story = talk()
+    story.tell("participant.muted", participant_id="p-phone", muted=True)
+    story.tell("participant.data", participant_id="p-carrier", attributes={"a": "1"})
+    story.tell("dtmf", leg_id="carrier", digit="1")
+    assert len(obey(story)) == 1
