@@ -57,7 +57,7 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(first=SETTINGS, second=SETTINGS, stop=FLAGS)
     def begin(self, first: TrunkRecording, second: TrunkRecording, stop: bool) -> None:
-        self.rules = RecordingRules({"t1": first, "t2": second}, stop)
+        self.decides = RecordingRules({"t1": first, "t2": second}, stop)
         self.story.begin()
         self.obey()
 
@@ -65,7 +65,7 @@ class Machine(RuleBasedStateMachine):
         while self.story.seen < len(self.story.events):
             event = self.story.events[self.story.seen]
             self.story.seen += 1
-            for command in self.rules.note(event) if self.holding else self.rules.observe(event):
+            for command in self.decides.note(event) if self.holding else self.decides.observe(event):
                 self.carry_out(command)
 
     def carry_out(self, command: TapeCommand) -> None:
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=NAMES, external=FLAGS, inbound=FLAGS, trunk=TRUNKS, answered=FLAGS)
     def offer(self, name: str, external: bool, inbound: bool, trunk: str, answered: bool) -> None:
-        if name in self.rules.facts.legs:
+        if name in self.decides.facts.legs:
             return  # ids of legs are fresh
         direction = "inbound" if inbound else "outbound"
         if external:
@@ -177,22 +177,22 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def judge(self) -> None:
         self.holding = False
-        for command in self.rules.settle():
+        for command in self.decides.settle():
             self.carry_out(command)
 
     def noes(self, leg: Leg, kind: str) -> list[str]:
-        facts = self.rules.facts
+        facts = self.decides.facts
         if kind == "user":
             caller = facts.caller
-            trunk = self.rules.trunks[caller.trunk_id or ""] if caller is not None else TrunkRecording()
+            trunk = self.decides.trunks[caller.trunk_id or ""] if caller is not None else TrunkRecording()
             return [row.name for row in USER_ROWS if row.no(facts, leg, trunk)]
-        return [row.name for row in TRUNK_ROWS if row.no(facts, leg, self.rules.trunks[leg.trunk_id or ""])]
+        return [row.name for row in TRUNK_ROWS if row.no(facts, leg, self.decides.trunks[leg.trunk_id or ""])]
 
     @invariant()
     def open_exactly_when_no_row_says_no(self) -> None:
         if not self.story.events or self.holding:
             return
-        facts = self.rules.facts
+        facts = self.decides.facts
         expected = set()
         for leg in facts.answered.values():
             kind = "user" if leg.kind != "trunk" else "consult" if leg.participant_id in facts.consulting else "trunk"
@@ -210,15 +210,15 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_open_under_a_refusal(self) -> None:
-        if not self.story.events or self.holding or self.rules.facts.consent != "refused":
+        if not self.story.events or self.holding or self.decides.facts.consent != "refused":
             return
         assert all(tape.destroyed for tape in self.tapes.values() if tape.ever)
-        assert self.rules.refuses_user_recording() is not None
+        assert self.decides.refuses_user_recording() is not None
 
     @invariant()
     def reasons_nest(self) -> None:
         """A secure pause keeps everything closed, whatever else begins or ends inside it."""
-        if self.story.events and not self.holding and self.rules.facts.secure_pause:
+        if self.story.events and not self.holding and self.decides.facts.secure_pause:
             assert not any(tape.open for tape in self.tapes.values())
 
 

@@ -104,7 +104,10 @@ EVENT_FIELDS: dict[str, Fields] = {
     "source.changed": Fields(("leg_id", "channel", "cause"), ("ssrc", "payload_type", "address")),
     "gap": Fields(("leg_id", "channel", "from_us", "to_us", "cause")),
     # Tapes. reasons: [{"row": …, "why": …}] of domain.recording.
-    "tape.opened": Fields(("tape_id", "opening", "leg_id", "kind", "dual_channel", "audio_format"), ("reasons",)),
+    # level_control: the trunk asks for even levels of this recording.
+    "tape.opened": Fields(
+        ("tape_id", "opening", "leg_id", "kind", "dual_channel", "audio_format"), ("reasons", "level_control")
+    ),
     "tape.closed": Fields(("tape_id", "opening", "reasons")),
     "tape.withheld": Fields(("tape_id", "leg_id", "kind", "reasons")),
     "tape.failed": Fields(("tape_id", "error"), ("opening",)),
