@@ -162,6 +162,7 @@ class ScriptedCall:
         return self.ear.hearing(seconds)
 
     def hold(self) -> SipText:
+        """Puts the other side on hold, and sends it nothing meanwhile."""
         return self.reinvite("sendonly")
 
     def resume(self) -> SipText:
@@ -298,7 +299,7 @@ class ScriptedCall:
         self.formats = [(number, name) for number, name in agreed if number in (audio, event)]
         self.theirs = direction_in(body)
         self.mouth.to = rtp_address(body)
-        self.mouth.speaks = self.direction in ("sendrecv", "sendonly") and self.theirs in ("sendrecv", "recvonly")
+        self.mouth.speaks = self.direction == "sendrecv" and self.theirs in ("sendrecv", "recvonly")
 
     def _ended(self, status: int) -> None:
         self.state, self.status = "ended", status
