@@ -23,6 +23,12 @@ class Story:
         self.events.append(event)
         return event
 
+    def at_once(self, event_type: str, **data: Any) -> Event:
+        """At the time of the event before it."""
+        event = self.tell(event_type, **data)
+        self.events[-1] = Event(event.seq, self.events[-2].at, event_type, data)
+        return self.events[-1]
+
     def begin(self, direction: str = "inbound") -> Story:
         self.tell(
             "conversation.started",

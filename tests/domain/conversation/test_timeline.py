@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 
 import pytest
@@ -22,7 +23,7 @@ def recorded_call() -> Story:
         audio_format="audio/opus", reasons=[{"row": "trunk", "why": "on"}],
     )  # fmt: skip
     story.segment("hold", "p-phone")
-    story.tell("tape.closed", tape_id="r1", opening=0, reasons=[{"row": "hold", "why": "on hold"}])
+    story.at_once("tape.closed", tape_id="r1", opening=0, reasons=[{"row": "hold", "why": "on hold"}])
     story.segment_over("hold", "p-phone")
     story.tell(
         "tape.opened", tape_id="r1", opening=1, leg_id="carrier", kind="trunk", dual_channel=True,
@@ -52,7 +53,7 @@ def test_the_fold_knows_who_when_and_how_long() -> None:
 
 def test_b6_recording_state_is_active_then_paused_then_none() -> None:
     story = recorded_call()
-    states = []
+    states: list[str] = []
     timeline = Timeline()
     for event in story.events:
         timeline.observe(event)
@@ -153,4 +154,109 @@ def test_c1_a_destroyed_tape_is_neither_capturing_nor_paused() -> None:
     timeline = fold(story.events)
     assert timeline.tapes[0].destroyed is not None
     assert timeline.recording_state == "none"
-    assert spans(timeline, timeline.tapes[0].destroyed + 1)[-1].reasons[0]["row"] == "consent"
+    told = spans(timeline, timeline.tapes[0].destroyed + 1)
+    assert not any(span.captured for span in told)
+    assert [span.reasons[0]["row"] for span in told] == ["consent", "pause", "consent"]
+    assert "consent refused" in told[0].reasons[0]["why"]
+
+
+def test_what_went_wrong_and_who_records() -> None:
+    story = Story().begin().external().phone().answer("phone", "carrier")
+    story.tell("flow.failed", flow_id="f", error="prompt missing")
+    story.tell("agent.not_responding", participant_id="p-phone", user_id="u1", queue_id="q", cause="timeout")
+    story.tell("user_recording.on", participant_id="p-phone", user_id="u1", leg_id="phone")
+    timeline = fold(story.events)
+    phone = timeline.participant("p-phone")
+    assert phone is not None
+    assert phone.recording
+    assert [(item["type"], item["at"] > 0) for item in timeline.incidents] == [
+        ("flow.failed", True),
+        ("agent.not_responding", True),
+    ]
+    for ending in ("user_recording.off", "leg.ended", "participant.left"):
+        values = {"user_recording.off": {"user_id": "u1", "leg_id": "phone"}, "leg.ended": {"leg_id": "phone"}}
+        data = {**values.get(ending, {}), **({} if ending == "user_recording.off" else {"cause": "peer"})}
+        if ending != "leg.ended":
+            data["participant_id"] = "p-phone"
+        other = Story(list(story.events))
+        other.tell(ending, **data)
+        phone = fold(other.events).participant("p-phone")
+        assert phone is not None
+        assert not phone.recording
+
+
+def test_documents_from_before_the_contact_centre_load() -> None:
+    document = fold(recorded_call().events).to_document()
+    old = {
+        "": {"conversation_id", "organization_id", "direction", "ani", "dnis", "start", "end", "cause", "consent",
+             "secure_pause", "participants", "tapes"},
+        "participants": {"participant_id", "purpose", "start", "name", "user_id", "address", "ani", "dnis", "connected",
+                         "end", "cause", "legs", "segments"},
+        "tapes": {"tape_id", "leg_id", "kind", "dual_channel", "audio_format", "openings", "words", "failures"},
+    }  # fmt: skip
+    before = {name: value for name, value in document.items() if name in old[""]}
+    for key in ("participants", "tapes"):
+        before[key] = [{name: value for name, value in item.items() if name in old[key]} for item in before[key]]
+    assert Timeline.from_document(before) == Timeline.from_document(document)
+
+
+def opened(story: Story, *, at_once: bool = False) -> Story:
+    tell = story.at_once if at_once else story.tell
+    tell(
+        "tape.opened", tape_id="r1", opening=0, leg_id="carrier", kind="trunk", dual_channel=True,
+        audio_format="audio/opus", reasons=[{"row": "trunk", "why": "on", "setting": "trunk_recording_enabled=true"}],
+    )  # fmt: skip
+    return story
+
+
+def settings_of(story: Story) -> list[list[str]]:
+    """The settings behind each span of a call."""
+    timeline = fold(story.events)
+    return [[reason.get("setting", "") for reason in span.reasons] for span in spans(timeline, story.events[-1].at)]
+
+
+ON = "trunk_recording_enabled=true"
+
+
+def test_why_names_the_setting_that_let_each_stretch_be_captured() -> None:
+    story = Story().begin().external()
+    story.tell("participant.joined", participant_id="p-ivr", purpose="ivr")
+    opened(story.segment("ivr", "p-ivr", suppress_recording=False).answer("carrier"))
+    story.segment_over("ivr", "p-ivr").at_once("participant.left", participant_id="p-ivr", cause="transfer")
+    story.at_once("participant.joined", participant_id="p-acd", purpose="acd")
+    story.at_once(
+        "segment.started", segment_id="queue-p-acd", participant_id="p-acd", kind="queue", suppress_recording=False
+    )
+    story.phone().answer("phone").segment_over("queue", "p-acd")
+    story.segment("hold", "p-phone").segment_over("hold", "p-phone")
+    story.external("outbound", "onward", "t2").answer("onward").leave("phone", "transfer").tell("dtmf", leg_id="onward")
+    assert settings_of(story) == [
+        [ON, "suppressRecording=false"],
+        [ON, "suppressInQueueCallRecording=false"],
+        [ON],
+        [ON, "trunk_disallow_recording_during_hold=false"],
+        [ON],
+        [ON, "trunk_recording_externalTransfersEnabled=true"],
+    ]
+
+
+def test_d3_why_of_a_conference_without_internal_parties() -> None:
+    story = opened(Story().begin().external().phone().answer("phone", "carrier"))
+    story.external("outbound", "third", "t2").answer("third")
+    story.tell("conference.started", participants=["p-carrier", "p-phone", "p-third"])
+    story.leave("phone").tell("dtmf", leg_id="third")
+    assert settings_of(story)[-1] == [ON, "stopRecordingWhenOnlyExternalParticipants=false"]
+
+
+def test_a_moment_between_two_events_of_one_step_is_no_stretch_of_its_own() -> None:
+    story = opened(Story().begin().external().phone().answer("phone", "carrier"))
+    story.segment("hold", "p-phone")
+    later = story.events[-1].at + 30
+    story.tell("tape.closed", tape_id="r1", opening=0, reasons=[{"row": "hold", "why": "on hold"}])
+    story.events[-1] = dataclasses.replace(story.events[-1], at=later)
+    story.tell("dtmf", leg_id="phone")
+    timeline = fold(story.events)
+    assert [(span.captured, len(span.reasons)) for span in spans(timeline, story.events[-1].at)] == [
+        (True, 1),
+        (False, 1),
+    ]

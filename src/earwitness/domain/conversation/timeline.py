@@ -83,6 +83,8 @@ class Participant:
     queue_id: str | None = None
     flow_id: str | None = None
     muted: bool = False
+    recording: bool = False
+    """Whether a user recording of this participant is on."""
     attributes: dict[str, str] = field(default_factory=dict)
     acw: dict[str, Any] | None = None
     """After-call work that was asked for: ``{"at", "user_id", "queue_id", "prompt", "timeout_s"}``."""
@@ -167,6 +169,10 @@ class Timeline:
     """Each ``transferred`` and ``transfer.failed``: its fields, ``at`` and ``failed``."""
     conference: int | None = None
     """When it became a conference."""
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    """What went wrong without ending the call: each ``flow.failed`` and ``agent.not_responding``: its fields, ``at``
+    and ``type``.
+    """
     participants: list[Participant] = field(default_factory=list)
     tapes: list[Tape] = field(default_factory=list)
 
@@ -253,6 +259,11 @@ class Timeline:
                 self.transfers.append({**data, "at": event.at, "failed": event.type == "transfer.failed"})
             case "conference.started":
                 self.conference = self.conference or event.at
+            case "flow.failed" | "agent.not_responding":
+                self.incidents.append({**data, "at": event.at, "type": event.type})
+            case "user_recording.on" | "user_recording.off":
+                if (person := self.participant(data["participant_id"])) is not None:
+                    person.recording = event.type.endswith("on")
             case "secure_pause.on" | "secure_pause.off":
                 self.secure_pause = event.type.endswith("on")
             case "tape.opened" | "tape.closed" | "tape.withheld" | "tape.failed" | "tape.destroyed":
@@ -296,6 +307,7 @@ class Timeline:
             participant.connected = participant.connected or event.at
         else:
             leg.ended, leg.cause, leg.sip_status = event.at, data["cause"], data.get("sip_status")
+            participant.recording = participant.recording and any(other.ended is None for other in participant.legs)
 
     def _tape_event(self, event: Event) -> None:
         data = event.data
@@ -325,7 +337,7 @@ class Timeline:
         participant = self.participant(participant_id)
         if participant is None or participant.end is not None:
             return
-        participant.end, participant.cause = at, cause
+        participant.end, participant.cause, participant.recording = at, cause, False
         for segment in participant.segments:
             if segment.end is None and segment.kind != "wrapup":
                 segment.end, segment.cause = at, segment.cause or cause
