@@ -21,13 +21,19 @@ from earwitness.store.tables import (
     Did,
     DidPool,
     Division,
+    Flow,
+    Language,
     Phone,
     PhoneBase,
+    Prompt,
+    Queue,
     Role,
     Site,
+    Skill,
     Station,
     TrunkBase,
     User,
+    WrapupCode,
 )
 
 KINDS: dict[type[Base], str] = {
@@ -35,13 +41,19 @@ KINDS: dict[type[Base], str] = {
     Did: "did",
     DidPool: "didPool",
     Division: "division",
+    Flow: "flow",
+    Language: "language",
     Phone: "phone",
     PhoneBase: "phoneBase",
+    Prompt: "prompt",
+    Queue: "queue",
     Role: "role",
     Site: "site",
+    Skill: "skill",
     Station: "station",
     TrunkBase: "trunkBase",
     User: "user",
+    WrapupCode: "wrapupCode",
 }
 """Table -> ``entity_type``. Trunks follow their trunk base."""
 SECRETS = {"password_hash": "password", "ha1_md5": "password", "ha1_sha256": "password", "secrets": "secrets"}

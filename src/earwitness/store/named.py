@@ -1,4 +1,4 @@
-"""What all named objects of the telephony configuration have in common: get, list, change, delete."""
+"""What all named objects of the configuration have in common: get, list, change, delete."""
 
 from __future__ import annotations
 
@@ -9,9 +9,38 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.access import ALL_DIVISIONS, Divisions
 from earwitness.store.paging import Page, name_matches, page_of
-from earwitness.store.tables import CallRoute, DidPool, Phone, PhoneBase, Site, Station, Trunk, TrunkBase
+from earwitness.store.tables import (
+    CallRoute,
+    DidPool,
+    Flow,
+    Phone,
+    PhoneBase,
+    Prompt,
+    Queue,
+    Site,
+    Skill,
+    Station,
+    Trunk,
+    TrunkBase,
+    WrapupCode,
+)
 
-N = TypeVar("N", Site, TrunkBase, Trunk, PhoneBase, Phone, Station, DidPool, CallRoute)
+N = TypeVar(
+    "N",
+    Site,
+    TrunkBase,
+    Trunk,
+    PhoneBase,
+    Phone,
+    Station,
+    DidPool,
+    CallRoute,
+    Queue,
+    WrapupCode,
+    Skill,
+    Flow,
+    Prompt,
+)
 
 
 def get(session: Session, table: type[N], object_id: str, *, deleted: bool = False) -> N | None:

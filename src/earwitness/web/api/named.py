@@ -1,15 +1,16 @@
-"""What the documents of all telephony objects have in common."""
+"""What the documents of all named objects have in common."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
 from earwitness.store import named as named_store
 from earwitness.store import users
-from earwitness.store.tables import CallRoute, DidPool, Phone, PhoneBase, Site, Station, Trunk, TrunkBase
+from earwitness.store.named import N
+from earwitness.store.tables import CallRoute, DidPool, Phone, PhoneBase, Site, Trunk, TrunkBase
 from earwitness.web.api import divisions
 from earwitness.web.api.divisions import DivisionInput, DivisionReference
 from earwitness.web.kernel import changes
@@ -17,7 +18,6 @@ from earwitness.web.kernel.callers import Caller
 from earwitness.web.kernel.documents import Document, Moment, Reference, RequestBody
 from earwitness.web.kernel.errors import bad_request, not_found
 
-N = TypeVar("N", Site, TrunkBase, Trunk, PhoneBase, Phone, Station, DidPool, CallRoute)
 Row = Site | TrunkBase | Trunk | PhoneBase | Phone | DidPool | CallRoute
 
 ADMINISTERS_TELEPHONY = "telephony:plugin:all"
