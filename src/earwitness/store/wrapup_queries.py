@@ -1,4 +1,4 @@
-"""Wrap-up codes as calls need them."""
+"""Queues and their wrap-up codes, as calls need them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from earwitness.store.tables import QueueWrapupCode, WrapupCode
+from earwitness.store.tables import Queue, QueueWrapupCode, WrapupCode
+
+
+def queue_exists(session: Session, queue_id: str) -> bool:
+    """Whether calls can be sent to that queue."""
+    row = session.get(Queue, queue_id)
+    return row is not None and row.state != "deleted"
 
 
 def code(session: Session, code_id: str) -> WrapupCode | None:

@@ -11,14 +11,14 @@ from earwitness.domain.access import Access
 from earwitness.store import audit, later_facts
 from earwitness.store import conversations as conversation_store
 from earwitness.store.visibility import VIEW_CONVERSATIONS
+from earwitness.web.api import call_control, live
 from earwitness.web.api import conversation_documents as documents
-from earwitness.web.api import live
 from earwitness.web.api.call_history_documents import CallHistoryConversation, history_document
 from earwitness.web.api.conversation_documents import (
     CallConversationDocument,
     ConversationDocument,
 )
-from earwitness.web.api.seen import DISCONNECT, Seen, find, may, references
+from earwitness.web.api.seen import DISCONNECT, Seen, call_in_progress, find, may, references
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import OneOf, RequestBody, parse_date
 from earwitness.web.kernel.errors import bad_request, conflict, missing_permissions
@@ -28,14 +28,12 @@ from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Conversations")
 
-STATES = ("alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated", "converting",
-          "uploading", "transmitting", "parked", "none")  # fmt: skip
-
 
 class ConversationChange(RequestBody):
-    """What a conversation is to become."""
+    """What a conversation is to become. The rest of a Conversation is ignored (S15)."""
 
-    state: Annotated[str, OneOf(*STATES)] | None = None
+    state: Annotated[str, OneOf(*call_control.STATES)] | None = None
+    recording_state: Annotated[str, OneOf("ACTIVE", "PAUSED", "NONE")] | None = None
 
 
 def _seen_live(parts: Services, session: Session, access: Access) -> list[Seen]:
@@ -117,14 +115,20 @@ def one_call(caller: Signed, parts: Parts, conversationId: str) -> CallConversat
     "PATCH",
     "/api/v2/conversations/calls/{conversationId}",
     "patch_conversations_call",
-    any_of(DISCONNECT),
+    any_of(DISCONNECT, call_control.PAUSE),
     returns=ConversationDocument,
 )
 def change_call(caller: Signed, parts: Parts, conversationId: str, body: ConversationChange) -> ConversationDocument:
-    """Hangs up: ``state`` disconnected is the one change that a call can be asked for here."""
-    if body.state != "disconnected":
-        raise bad_request("state must be disconnected.", "state", "invalid.value")
-    seen = _hang_up(parts, caller, conversationId)
+    """Hangs up (``state`` disconnected), or pauses the recording and lets it go on (``recordingState``, B8)."""
+    if body.state == "disconnected":
+        seen = _hang_up(parts, caller, conversationId)
+    elif body.recording_state is not None:
+        call = call_in_progress(parts, caller, conversationId)
+        call_control.own_secure_pause(parts, caller, call, body.recording_state)
+        with parts.database.reading() as session:
+            seen = find(parts, session, caller.access, conversationId)
+    else:
+        raise bad_request("state can become disconnected, recordingState PAUSED or ACTIVE.", "state", "invalid.value")
     return documents.conversation_document(seen.timeline, seen.divisions, seen.external_tag)
 
 
@@ -154,6 +158,18 @@ def disconnect(caller: Signed, parts: Parts, conversationId: str) -> Response:
     """Hangs up on everybody. Of a conversation that is over already it asks nothing."""
     _hang_up(parts, caller, conversationId)
     return Response(status_code=202)
+
+
+@family.operation(
+    "DELETE",
+    "/api/v2/conversations/{conversationId}",
+    "delete_conversation",
+    any_of(DISCONNECT),
+    status=204,
+)
+def end_conversation(caller: Signed, parts: Parts, conversationId: str) -> None:
+    """Hangs up on everybody. What was recorded stays."""
+    _hang_up(parts, caller, conversationId)
 
 
 def _hang_up(parts: Services, caller: Caller, conversation_id: str) -> Seen:

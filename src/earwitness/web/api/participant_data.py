@@ -10,11 +10,15 @@ from typing import Any
 
 from earwitness.domain.conversation.timeline import Participant, Timeline
 from earwitness.web.kernel.documents import date_text
+from earwitness.web.kernel.errors import bad_request
 
 OURS = "earwitness."
 TAG = "earwitness.externalTag"
 SECURE = "earwitness.secure"
 """JSON: ``{"version": n, "attributes": {…}}``; shown by the operations of secure attributes only."""
+MOST = 100
+MOST_CHARACTERS = 20_000
+"""Of all names and values of a change."""
 HIDDEN = (TAG, SECURE)
 CONSENT_STATES = {"granted": "granted", "refused": "denied", "unset": "unset"}
 """Ours -> the contract's (C11)."""
@@ -61,3 +65,17 @@ def merged(attributes: dict[str, str], change: dict[str, Any]) -> dict[str, str]
     """Attributes after a change; null removes one."""
     both = {**attributes, **change}
     return {name: str(value) for name, value in both.items() if value is not None}
+
+
+def settable(change: dict[str, str | None]) -> dict[str, str | None]:
+    """What people may attach. Names of ours are left out: whoever sends back what it got means no harm (S15).
+
+    :raises ApiError: 400, too much.
+    """
+    if len(change) > MOST:
+        raise bad_request(f"At most {MOST} attributes at a time.", "attributes", "invalid.value")
+    if sum(len(name) + len(value or "") for name, value in change.items()) > MOST_CHARACTERS:
+        raise bad_request(f"Attributes may have {MOST_CHARACTERS} characters.", "attributes", "invalid.value")
+    if any(not name.strip() for name in change):
+        raise bad_request("An attribute needs a name.", "attributes", "invalid.value")
+    return {name: value for name, value in change.items() if not name.startswith(OURS)}

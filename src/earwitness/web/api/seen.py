@@ -15,7 +15,7 @@ from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import divisions, live
 from earwitness.web.api.divisions import DivisionReference
 from earwitness.web.kernel.callers import Caller
-from earwitness.web.kernel.errors import conflict, missing_permissions, not_found
+from earwitness.web.kernel.errors import ApiError, conflict, missing_permissions, not_found
 from earwitness.web.kernel.services import Services
 
 DISCONNECT = "conversation:communication:disconnect"
@@ -111,12 +111,14 @@ def references(session: Session, division_ids: set[str]) -> list[DivisionReferen
 def may(parts: Services, caller: Caller, seen: Seen, permission: str) -> bool:
     """Whether the caller may do with the conversation what the permission speaks of.
 
-    Whoever takes part may with the permission held anywhere, everybody else where the permission reaches the call.
+    Whoever is on the call may with the permission held anywhere, everybody else where the permission reaches the call.
     """
     if not caller.access.allows(permission):
         return False
     if seen.pending is not None:
-        return live.took_part(seen.pending, caller.access) or live.visible(seen.pending, caller.access, permission)
+        if seen.own(caller.user_id) is not None or live.visible(seen.pending, caller.access, permission):
+            return True
+        return seen.pending.ended and live.took_part(seen.pending, caller.access)
     with parts.database.reading() as session:
         return conversation_store.get(session, caller.access, seen.id, permission) is not None
 
@@ -166,6 +168,6 @@ def attempt(parts: Services, caller: Caller, seen: Seen, do: str, **values: Any)
     return parts.edge.command(seen.id, do, **values)
 
 
-def over() -> Exception:
+def over() -> ApiError:
     """409: nothing can be done with a call that nobody is on."""
     return conflict("The call is over.", "conversation.ended")
