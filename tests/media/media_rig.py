@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -206,3 +208,51 @@ class Rig:
         one, other = self.leg(a, group), self.leg(b, group)
         self.engine.connect(a, b)
         return one, other
+
+
+class Speaker:
+    """Says something to the engine in packets of 20 ms, one after another, at their time."""
+
+    def __init__(self, peer: Peer, payloads: list[bytes], *, pt: int = 0, ticks: int = 160, ssrc: int = 1) -> None:
+        self.peer, self.payloads, self.pt, self.ticks, self.ssrc = peer, payloads, pt, ticks, ssrc
+        self.sent = 0
+
+    def say(self) -> bytes:
+        """The next packet, over and over."""
+        payload = self.payloads[self.sent % len(self.payloads)]
+        self.sent += 1
+        stamp = self.sent * self.ticks
+        return self.peer.send(rtp(self.sent, ssrc=self.ssrc, pt=self.pt, payload=payload, timestamp=stamp))
+
+
+@contextlib.asynccontextmanager
+async def talking(*speakers: Speaker) -> AsyncIterator[None]:
+    """All say something, a packet each 20 ms, until the block ends."""
+
+    async def talk() -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            for speaker in speakers:
+                speaker.say()
+            due += 0.02
+            await asyncio.sleep(max(due - loop.time(), 0))
+
+    task = asyncio.create_task(talk())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def continuous(packets: list[bytes]) -> bool:
+    """Whether packets are one stream: one SSRC, sequence numbers without a gap, time that never goes back."""
+    sequence = [int.from_bytes(packet[2:4], "big") for packet in packets]
+    stamps = [int.from_bytes(packet[4:8], "big") for packet in packets]
+    return (
+        len({packet[8:12] for packet in packets}) == 1
+        and all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(sequence))
+        and all(0 <= (b - a) & 0xFFFFFFFF < 0x80000000 for a, b in itertools.pairwise(stamps))
+    )

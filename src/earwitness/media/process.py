@@ -18,18 +18,19 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import structlog
 
+from earwitness.media.commands import Commands
 from earwitness.media.engine import wire
 from earwitness.media.engine.clock import KernelTime, WallClock
-from earwitness.media.rtp.arena import Arena, Layout, forbid_dumps
-from earwitness.media.rtp.legs import Leg, Legs, numeric
+from earwitness.media.rtp.arena import Arena, Layout
+from earwitness.media.rtp.legs import Legs
+from earwitness.media.rtp.mix import Mixer
 from earwitness.media.rtp.play import Player
-from earwitness.media.rtp.relay import RELATCH_WINDOW_US, Relay
+from earwitness.media.rtp.relay import Relay
 from earwitness.media.rtp.sweeps import open_sweep
-from earwitness.media.tape.opening import Opening
 from earwitness.media.tape.writer import Tapes
+from earwitness.process import forbid_dumps
 
 log = structlog.get_logger()
 
@@ -110,15 +111,15 @@ class Service:
         self._tapes = Tapes(arena, self._clock.now_us, self._report)
         self._relay = Relay(arena, self._sweep, self._tapes, self._legs, KernelTime(self._clock), self._report)
         self._player = Player(self._relay, self._legs, self._tapes, self._report)
-        self._ending_tapes: list[tuple[int, int]] = []
-        self._closing_legs: list[Leg] = []
-        self._begun = False
+        self._mixer = Mixer(self._relay, self._legs)
+        self._commands = Commands(
+            arena, self._clock.now_us, self._legs, self._sweep, self._tapes, self._relay, self._player, self._mixer,
+            self._report,
+        )  # fmt: skip
         self._gone = False
-        self._told = False
         self._next_watch = 0
         self._next_drops = 0
         self._next_beat = 0
-        self._drops_told: dict[int, dict[str, int]] = {}
         self._tapes.start()
         self._report("ready", os.getpid())
 
@@ -126,13 +127,13 @@ class Service:
         """Ticks until the edge goes or the process is told to end; True in the latter case."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
-        while not (self._begun or self._gone or self._stopping):
+        while not (self._commands.begun or self._gone or self._stopping):
             # Nothing is read from a socket before all that a predecessor left has been processed.
             poll.poll(IDLE_MS)
-            self._commands()
+            self._receive()
         tick_s = self._tick_us / 1_000_000
         due = time.monotonic()
-        while not (self._gone or self._told or self._stopping):
+        while not (self._gone or self._commands.told or self._stopping):
             if self._legs.by_slot or self._tapes.busy or self._outbox or self._unsent:
                 present = time.monotonic()
                 due = max(due + tick_s, present)  # a late tick is not made up for: the next one takes all there is
@@ -143,21 +144,22 @@ class Service:
                 due = time.monotonic()
             self.tick()
         if self._gone:
-            self._commands()  # the edge may have said "exit" before it closed
-        return self._told or bool(self._stopping)
+            self._receive()  # the edge may have said "exit" before it closed
+        return self._commands.told or bool(self._stopping)
 
     def tick(self) -> None:
         """One tick."""
         now = self._clock.now_us()
         # What was to end before this tick reads the sockets ends with it, when they were read to that point: nothing
         # that belongs to it can come any more.
-        tapes = [each for each in self._ending_tapes if each[1] < now]
-        legs = [each for each in self._closing_legs if each.closing_at is not None and each.closing_at < now]
-        self._relay.tick(self._commands)
+        ending = self._commands.ending(now)
+        self._relay.tick(self._receive)
         if self._player.active:
             self._player.tick(self._clock.now_us())
-        if tapes or legs:
-            self._finish(tapes, legs)
+        if self._mixer.active:
+            self._mixer.tick(self._clock.now_us())
+        if ending is not None:
+            self._commands.finish(*ending)
         if now >= self._next_beat:
             self._next_beat = now + BEAT_US
             self._report("beat")
@@ -166,7 +168,7 @@ class Service:
             self._relay.watch(now, self._silence_us)
             if now >= self._next_drops:
                 self._next_drops = now + REPORT_DROPS_US
-                self._report_drops()
+                self._commands.report_drops()
         if self._outbox or self._unsent:
             self._send_events()
 
@@ -197,18 +199,10 @@ class Service:
         except OSError:
             self._gone = True
 
-    def _report_drops(self) -> None:
-        dropped = self._legs.dropped
-        for slot in np.flatnonzero(dropped.any(axis=1)).tolist():
-            leg = self._legs.by_slot.get(slot)
-            drops = self._relay.drops(slot)
-            if leg is not None and self._drops_told.get(slot) != drops:
-                self._drops_told[slot] = drops
-                self._report("dropped", leg.leg_id, drops)
-
     # --- commands
 
-    def _commands(self) -> None:
+    def _receive(self) -> None:
+        """Carries out what the edge has sent."""
         while True:
             try:
                 received = wire.receive(self._connection)
@@ -217,175 +211,10 @@ class Service:
             except wire.DescriptorsLostError as lost:
                 name, *arguments = lost.message
                 log.error("out of file descriptors", command=name)
-                self._failed(name, arguments, "out of file descriptors")
+                self._commands.failed(name, arguments, "out of file descriptors")
                 continue
             if received is None:
                 self._gone = True
                 return
             (name, *arguments), fds = received
-            try:
-                getattr(self, "_do_" + name.replace(" ", "_"))(*arguments, *([fds] if fds else []))
-            except Exception as error:
-                # A command that fails must not end the calls of everybody else.
-                log.exception("media command failed", command=name)
-                self._failed(name, arguments, str(error) or type(error).__name__)
-
-    def _failed(self, name: str, arguments: list[Any], error: str) -> None:
-        """Tells the edge whom a command that could not be carried out concerns."""
-        now = self._clock.now_us()
-        if name == "leg":
-            self._report("leg_failed", arguments[1], error, now)
-            return
-        if name == "tape":
-            leg = self._legs.by_slot.get(arguments[4])
-            if leg is not None:
-                self._report("tape_failed", arguments[2], arguments[3], leg.leg_id, error, now)
-            return
-        if name == "untape":
-            opening = self._tapes.openings.get(arguments[0])
-            if opening is not None:
-                self._report("tape_failed", opening.tape_id, opening.opening, opening.leg_id, error, now)
-            return
-        leg = self._legs.by_slot.get(arguments[0]) if arguments else None
-        if leg is not None and name == "play":
-            self._report("play_ended", leg.leg_id, arguments[1], now, error)
-        elif leg is not None:
-            self._report("leg_failed", leg.leg_id, error, now)
-
-    def _do_leg(
-        self, slot: int, leg_id: str, host: str, port: int, remote: list[Any] | None, generation: int, fds: list[int]
-    ) -> None:
-        leg = Leg(slot, leg_id, host, port, (fds[0], fds[1]))
-        resumed = self._legs.add(leg, generation)
-        self._drops_told.pop(slot, None)
-        if remote is not None:
-            self._negotiated(leg, remote, 0, keep=resumed)
-
-    def _do_remote(self, slot: int, remote: list[Any], at: int) -> None:
-        leg = self._legs.by_slot.get(slot)
-        if leg is not None:
-            self._negotiated(leg, remote, at, keep=False)
-
-    def _negotiated(self, leg: Leg, data: list[Any], at: int, *, keep: bool) -> None:
-        remote = wire.remote_from_wire(data)
-        legs, slot = self._legs, leg.slot
-        rtp = numeric(remote.rtp)
-        if not keep and rtp != leg.remote and rtp is not None:
-            leg.latched = leg.latched_rtcp = None
-            legs.source[slot] = 0
-        if rtp != leg.remote or remote.sources != leg.sources:
-            leg.relatch_until = at + RELATCH_WINDOW_US
-        leg.remote = rtp
-        rtcp = numeric(remote.rtcp)
-        leg.mux = rtcp is not None and rtcp == rtp
-        leg.remote_rtcp = rtcp or ((rtp[0], rtp[1] + 1) if rtp and rtp[1] < 65535 else None)
-        leg.sources = remote.sources
-        leg.codecs = {
-            pt: (codec.name.lower(), codec.rate, codec.channels) for pt, codec in remote.payload_types.items()
-        }
-        event_pt = remote.telephone_event
-        if event_pt is not None:
-            leg.codecs[event_pt] = (
-                "telephone-event",
-                remote.payload_types[event_pt].rate if event_pt in remote.payload_types else 8000,
-                1,
-            )
-        legs.event_pt[slot] = -1 if event_pt is None else event_pt
-        leg.digits.clock_rate = leg.codecs[event_pt][1] if event_pt is not None else 8000
-        if remote.receiving and not legs.receiving[slot] and not keep:
-            legs.last_at[slot] = self._clock.now_us()  # its silence begins to count now
-        legs.receiving[slot] = remote.receiving
-        leg.sending = remote.sending
-        self._relay.route(leg)
-        if leg.peer is not None:
-            legs.map_payload_types(leg, leg.peer)
-            legs.map_payload_types(leg.peer, leg)
-        if not leg.attached:
-            leg.attached = True
-            legs.attached[slot] = True
-            for kind, fd in enumerate(leg.fds):
-                self._sweep.attach(2 * slot + kind, fd)
-
-    def _do_take_over(self) -> None:
-        count = self._relay.take_over()
-        self._begun = True
-        if self._legs.by_slot:
-            log.info("took over from a media process that died", legs=len(self._legs.by_slot), packets=count)
-
-    def _do_connect(self, a: int, b: int) -> None:
-        one, other = self._legs.by_slot.get(a), self._legs.by_slot.get(b)
-        if one is not None and other is not None:
-            self._legs.connect(one, other)
-
-    def _do_disconnect(self, slot: int) -> None:
-        leg = self._legs.by_slot.get(slot)
-        if leg is not None:
-            self._legs.connect(leg, None)
-
-    def _do_tape(
-        self, slot: int, generation: int, tape_id: str, opening: int, leg_slot: int, directory: str, at: int
-    ) -> None:
-        leg = self._legs.by_slot.get(leg_slot)
-        if leg is None:
-            return
-        new = Opening(slot, tape_id, opening, leg.leg_id, leg_slot, Path(directory), leg.host, leg.port, at)
-        if not self._legs.tap(leg_slot, slot):
-            self._report("tape_failed", tape_id, opening, leg.leg_id, "too many tapes on one leg", at)
-        self._tapes.open(new, generation)
-
-    def _do_untape(self, slot: int, at: int) -> None:
-        if slot in self._tapes.openings:
-            self._tapes.end(slot, at)
-            self._ending_tapes.append((slot, at))
-
-    def _do_play(self, slot: int, play_id: str, loop: bool, at: int, fds: list[int]) -> None:
-        leg = self._legs.by_slot.get(slot)
-        with os.fdopen(fds[0], "rb") as source:
-            source.seek(0)  # the edge and a predecessor share the position
-            if leg is not None:
-                self._player.play(leg, play_id, source, loop=loop, at=at)
-
-    def _do_stop(self, slot: int, play_id: str) -> None:
-        leg = self._legs.by_slot.get(slot)
-        if leg is not None:
-            self._player.stop(leg, play_id, self._clock.now_us())
-
-    def _do_close(self, slot: int, at: int) -> None:
-        leg = self._legs.by_slot.get(slot)
-        if leg is None:
-            self._report("leg_closed", slot)
-        elif leg.closing_at is None:
-            leg.closing_at = at
-            self._closing_legs.append(leg)
-            for opening in self._tapes.openings.values():
-                if opening.leg == slot and not opening.closing and self._tapes.until_us[2 * opening.slot] > at:
-                    self._do_untape(opening.slot, at)
-
-    def _do_exit(self) -> None:
-        self._told = True
-
-    def _finish(self, tapes: list[tuple[int, int]], legs: list[Leg]) -> None:
-        for slot, at in tapes:
-            opening = self._tapes.openings.get(slot)
-            leg = self._legs.by_slot.get(opening.leg) if opening is not None else None
-            if leg is not None and not self._relay.all_read(leg, at):
-                continue
-            self._ending_tapes.remove((slot, at))
-            if opening is not None and not opening.closing and self._tapes.until_us[2 * slot] <= at:
-                self._legs.untap(opening.leg, slot)
-                self._tapes.finish(slot)
-        for leg in legs:
-            if not self._relay.all_read(leg, leg.closing_at or 0):
-                continue
-            self._closing_legs.remove(leg)
-            self._relay.tell_changes(leg)
-            self._player.forget(leg, self._clock.now_us())
-            if leg.attached:
-                for kind in (0, 1):
-                    self._sweep.detach(2 * leg.slot + kind)
-            self._report("dropped", leg.leg_id, self._relay.drops(leg.slot))
-            self._legs.remove(leg)
-            self._arena.forget_leg(leg.slot)
-            for fd in leg.fds:
-                os.close(fd)
-            self._report("leg_closed", leg.slot)
+            self._commands.carry_out(name, arguments, fds)

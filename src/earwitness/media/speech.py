@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import threading
 import wave
 from pathlib import Path
+from typing import BinaryIO
 
 import espeakng_loader
 import numpy as np
@@ -71,9 +73,16 @@ def speak(text: str, *, voice: str = "en", rate: int = 8000) -> NDArray[np.int16
     return resampled
 
 
-def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> None:
+def speak_wav(text: str, voice: str) -> bytes:
+    """Speech for ``text`` as an 8 kHz mono WAV file. Parameters and errors as ``speak``."""
+    file = io.BytesIO()
+    write_wav(file, speak(text, voice=voice), 8000)
+    return file.getvalue()
+
+
+def write_wav(path: Path | BinaryIO, samples: NDArray[np.int16], rate: int) -> None:
     """Writes mono samples ``(n,)`` as 16-bit PCM WAV."""
-    with wave.open(str(path), "wb") as file:
+    with wave.open(str(path) if isinstance(path, Path) else path, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)

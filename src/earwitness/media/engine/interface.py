@@ -92,6 +92,12 @@ class Remote:
     sources: tuple[str, ...] = ()
     """Hosts from which media may plausibly come beside ``rtp[0]``: the peer's SIP source address, for peers behind NAT.
     """
+    expected: Mapping[int, Codec] = field(default_factory=dict)
+    """Payload types of our own description, under which the peer is to send to us (RFC 3264 §6.1); a number that is not
+    here is taken as in ``payload_types``. Empty: the same as ``payload_types``.
+    """
+    expected_event: int | None = None
+    """Payload type of RFC 4733 events in our own description; None: the same as ``telephone_event``."""
 
 
 class MediaEvent:

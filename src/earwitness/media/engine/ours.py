@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ from earwitness.media.engine.clock import WallClock
 from earwitness.media.engine.crew import Crew
 from earwitness.media.engine.interface import (
     Activity,
+    Beep,
+    Code,
     Digit,
     EngineError,
     EngineLost,
@@ -48,7 +49,8 @@ from earwitness.media.engine.interface import (
     TapeFailed,
     TapeOpened,
 )
-from earwitness.media.engine.seats import Leg, Play, Seat, Tape
+from earwitness.media.engine.seats import Dialling, Leg, Mix, Play, Seat, Tape
+from earwitness.media.engine.sources import Sources
 from earwitness.media.rtp import arena
 from earwitness.media.rtp.ports import PortRange, PortsExhausted, keep_stamping
 
@@ -58,6 +60,7 @@ EVENTS: dict[str, type[MediaEvent]] = {
     "first_packet": FirstPacket,
     "source_changed": SourceChanged,
     "digit": Digit,
+    "code": Code,
     "silence": Silence,
     "activity": Activity,
     "gap": Gap,
@@ -108,6 +111,8 @@ class OurEngine:
         self._legs: dict[str, Leg] = {}
         self._tapes: dict[str, Leg] = {}
         self._groups: dict[str, tuple[Seat, int]] = {}
+        self._mixes: dict[str, Mix] = {}
+        self._sources = Sources()
         self._generation = 0
         self._stamper = keep_stamping()
         self._changed = asyncio.Event()
@@ -214,8 +219,9 @@ class OurEngine:
             return
         if one.seat is not other.seat:
             raise EngineError("these legs live in different media processes: give them one group")
-        self._unpeer(one)
-        self._unpeer(other)
+        for leg in (one, other):
+            self._unpeer(leg)
+            self._leave_mix(leg)
         one.peer, other.peer = other, one
         self._send(one.seat, ["connect", one.slot, other.slot])
 
@@ -224,7 +230,131 @@ class OurEngine:
         leg = self._legs.get(leg_id)
         if leg is not None:
             self._unpeer(leg)
+            self._leave_mix(leg)
             self._send(leg.seat, ["disconnect", leg.slot])
+
+    def mix(self, mix_id: str, legs: Sequence[str]) -> None:
+        """See ``MediaEngine``. Raises EngineError as ``connect`` does."""
+        members = [self._legs[leg_id] for leg_id in dict.fromkeys(legs) if leg_id in self._legs]
+        mix = self._mixes.get(mix_id) or Mix(mix_id, [])
+        seats = {leg.seat.number: leg.seat for leg in [*mix.members, *members]}
+        if len(seats) > 1:
+            raise EngineError("these legs live in different media processes: give them one group")
+        for leg in members:
+            self._unpeer(leg)
+            if leg.mix is not mix:
+                self._leave_mix(leg)
+        for leg in mix.members:
+            leg.mix = None
+        mix.members = members
+        for leg in members:
+            leg.mix = mix
+        for seat in seats.values():
+            self._tell_mix(seat, mix)
+
+    def _leave_mix(self, leg: Leg) -> None:
+        mix, leg.mix = leg.mix, None
+        if mix is not None:
+            mix.members.remove(leg)
+            self._tell_mix(leg.seat, mix)
+
+    def _tell_mix(self, seat: Seat, mix: Mix) -> None:
+        if mix.members:
+            self._mixes[mix.mix_id] = seat.mixes[mix.mix_id] = mix
+        else:
+            self._mixes.pop(mix.mix_id, None)
+            seat.mixes.pop(mix.mix_id, None)
+        self._send(seat, mix.message())
+
+    def move_leg(self, leg_id: str, group: str) -> None:
+        """See ``MediaEngine``. Raises EngineError when the leg is connected or taped, NoPortsError when the media
+        process of that group is full.
+        """
+        leg = self._legs.get(leg_id)
+        if leg is None or leg.group == group:
+            return
+        if leg.peer is not None or leg.mix is not None or leg.tapes:
+            raise EngineError(f"leg {leg_id} is connected, mixed or taped: it cannot move")
+        seat, count = self._groups.get(group) or (leg.seat, 0)
+        if seat is not leg.seat and not seat.free_legs:
+            raise NoPortsError("the media process of that group carries as many legs as it may")
+        self._leave_group(leg)
+        self._groups[group] = (seat, count + 1)
+        leg.group = group
+        if seat is not leg.seat:
+            self._move(leg, seat)
+
+    def _move(self, leg: Leg, seat: Seat) -> None:
+        """To another process, which waits until the present one has let go of the sockets."""
+        former, at = leg.seat, self._clock.now_us()
+        ghost = Leg(leg.leg_id, leg.group, former, leg.slot, leg.generation, leg.pair, leg.remote)
+        ghost.heir, ghost.released_at, ghost.waiting = leg, at, leg.waiting
+        former.legs[ghost.slot] = ghost
+        for slot, (owner, tape) in former.tapes.items():
+            if owner is leg:
+                former.tapes[slot] = (ghost, tape)
+        self._send(former, ["release", ghost.slot, at])
+        self._generation += 1
+        leg.seat, leg.slot, leg.generation, leg.waiting = seat, seat.free_legs.pop(), self._generation, True
+        seat.legs[leg.slot] = leg
+        self._send(seat, *leg.message())
+        for message in leg.settings():
+            self._send(seat, message)
+        if leg.play is not None:
+            self._send(seat, *leg.play.message(leg.slot))
+
+    def _released(self, seat: Seat, slot: int, state: list[Any] | None) -> None:
+        ghost = seat.legs.pop(slot, None)
+        if ghost is None or ghost.heir is None:
+            return
+        seat.free_legs.append(slot)
+        leg = ghost.heir
+        leg.state = state or leg.state
+        if any(each.heir is leg for other in self._seats for each in other.legs.values()):
+            return
+        leg.waiting = False
+        if leg.seat.legs.get(leg.slot) is leg:
+            self._send(leg.seat, ["attach", leg.slot, leg.state])
+
+    def mute(self, leg_id: str, muted: bool) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None and leg.muted != muted:
+            leg.muted = muted
+            self._send(leg.seat, ["mute", leg.slot, muted])
+
+    def beep(self, leg_id: str, beep: Beep | None) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None:
+            at = self._clock.now_us()
+            leg.beep = (beep, at) if beep is not None else None
+            self._send(leg.seat, ["beep", leg.slot, wire.beep_to_wire(beep) if beep is not None else None, at])
+
+    def send_digits(self, leg_id: str, digits: str) -> None:
+        """See ``MediaEngine``. Raises EngineError when there is something else among them."""
+        if not digits or set(digits) - set("0123456789*#ABCD"):
+            raise EngineError("digits are 0123456789*#ABCD")
+        leg = self._legs.get(leg_id)
+        if leg is not None:
+            self._generation += 1
+            dialling = Dialling(self._generation, digits, self._clock.now_us())
+            leg.dialling.append(dialling)
+            self._send(leg.seat, ["digits", leg.slot, dialling.number, digits, dialling.at])
+
+    def detect_tones(self, leg_id: str, on: bool) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None and leg.tones != on:
+            leg.tones = on
+            self._send(leg.seat, ["tones", leg.slot, on])
+
+    def set_codes(self, leg_id: str, codes: Sequence[str]) -> None:
+        """See ``MediaEngine``."""
+        leg = self._legs.get(leg_id)
+        if leg is not None and leg.codes != tuple(codes):
+            leg.codes = tuple(codes)
+            self._send(leg.seat, ["codes", leg.slot, list(codes)])
 
     def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:
         """See ``MediaEngine``."""
@@ -233,13 +363,13 @@ class OurEngine:
             return
         at = self._clock.now_us()
         try:
-            fd = self._open_source(source)
+            fd = self._sources.open(source)
         except OSError as error:
             self._on_event(PlayEnded(leg_id, play_id, at, f"cannot be read: {error.strerror}"))
             return
         self._end_play(leg)
         leg.play = Play(play_id, fd, loop, at)
-        self._send(leg.seat, ["play", leg.slot, play_id, loop, at], (fd,))
+        self._send(leg.seat, *leg.play.message(leg.slot))
 
     def stop_play(self, leg_id: str, play_id: str) -> None:
         """See ``MediaEngine``."""
@@ -280,13 +410,17 @@ class OurEngine:
         for tape_id in list(leg.tapes):
             self.close_tape(tape_id)
         self._end_play(leg)
+        self._leave_mix(leg)
         leg.closed_at = self._clock.now_us()
+        self._leave_group(leg)
+        self._send(leg.seat, ["close", leg.slot, leg.closed_at])
+
+    def _leave_group(self, leg: Leg) -> None:
         seat, count = self._groups[leg.group]
         if count > 1:
             self._groups[leg.group] = (seat, count - 1)
         else:
             del self._groups[leg.group]
-        self._send(leg.seat, ["close", leg.slot, leg.closed_at])
 
     def dropped(self, leg_id: str) -> Mapping[str, int]:
         """See ``MediaEngine``."""
@@ -299,19 +433,9 @@ class OurEngine:
             leg.peer.peer = None
             leg.peer = None
 
-    @staticmethod
-    def _open_source(source: Path | bytes) -> int:
-        if isinstance(source, Path):
-            return os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        fd = os.memfd_create("earwitness-prompt", os.MFD_CLOEXEC)
-        with io.FileIO(fd, "w", closefd=False) as memory:
-            memory.write(source)
-        return fd
-
-    @staticmethod
-    def _end_play(leg: Leg) -> None:
+    def _end_play(self, leg: Leg) -> None:
         if leg.play is not None:
-            os.close(leg.play.fd)
+            self._sources.close(leg.play.fd)
             leg.play = None
 
     # --- media processes
@@ -336,6 +460,13 @@ class OurEngine:
                 seat.free_legs.append(leg.slot)
                 self._ports.release(leg.pair, time.monotonic())
             self._changed.set()
+        elif name == "released":
+            self._released(seat, *fields)
+            self._changed.set()
+        elif name == "digits_sent":
+            leg = seat.legs.get(fields[0])
+            if leg is not None:
+                leg.dialling = [each for each in leg.dialling if each.number != fields[1]]
         elif name == "tape_closed":
             tape_id, opening, leg_id, packets, sizes, at, slot = fields
             if seat.tapes.pop(slot, None) is not None:

@@ -4,19 +4,27 @@ Edge to media, sockets and files as SCM_RIGHTS beside the message (times are UTC
 gives)::
 
     ["hello", settings] + arena        first message; settings as in ``Hello``
-    ["leg", slot, leg id, host, port, remote | null, generation] + RTP socket, RTCP socket
+    ["leg", slot, leg id, host, port, remote | null, generation, waits] + RTP socket, RTCP socket
+                                       waits: another process still reads its sockets; "attach" follows
+    ["attach", slot, state | null]     state as in "released"
+    ["release", slot, at]              give the leg's sockets up: it has moved to another process
     ["remote", slot, remote, at]       remote as in ``remote_to_wire``
     ["connect", slot, slot]  ["disconnect", slot]
+    ["mix", mix id, [slots]]           none: the mix is gone
+    ["mute", slot, muted]  ["tones", slot, on]  ["codes", slot, [codes]]
+    ["beep", slot, beep | null, at]    beep as in ``beep_to_wire``
+    ["digits", slot, number, digits, at]
     ["tape", tape slot, generation, tape id, opening, leg slot, directory, at]
     ["untape", tape slot, at]
     ["play", slot, play id, loop, at] + WAV file
     ["stop", slot, play id]
     ["close", slot, at]
-    ["take over"]                      all legs, tapes and plays there are have been given: begin, with what a
-    predecessor left ["exit"]
+    ["take over"]                      all there is has been given: begin, with what a predecessor left
+    ["exit"]
 
 Media to edge: an array of events, each ``[name, …]`` with the fields of the dataclass of that name in ``interface``,
-and ``["ready"]``, ``["beat"]`` (each second), ``["leg_closed", slot]``, ``["dropped", leg id, {reason: packets}]``.
+and ``["ready"]``, ``["beat"]`` (each second), ``["leg_closed", slot]``, ``["dropped", leg id, {reason: packets}]``,
+``["digits_sent", slot, number]``, ``["released", slot, state]``.
 """
 
 from __future__ import annotations
@@ -26,12 +34,12 @@ import json
 import os
 import resource
 import socket
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from earwitness.media.engine.interface import Codec, Remote
+from earwitness.media.engine.interface import Beep, Codec, Remote
 
 MESSAGE_SIZE = 128 * 1024
 MAX_FDS = 4
@@ -130,23 +138,45 @@ def remote_to_wire(remote: Remote) -> list[Any]:
     return [
         remote.rtp,
         remote.rtcp,
-        {str(pt): [codec.name, codec.rate, codec.channels] for pt, codec in remote.payload_types.items()},
+        _codecs_to_wire(remote.payload_types),
         remote.telephone_event,
         remote.sending,
         remote.receiving,
         list(remote.sources),
+        _codecs_to_wire(remote.expected),
+        remote.expected_event,
     ]
 
 
 def remote_from_wire(data: list[Any]) -> Remote:
     """The inverse of ``remote_to_wire``."""
-    rtp, rtcp, payload_types, telephone_event, sending, receiving, sources = data
+    rtp, rtcp, payload_types, telephone_event, sending, receiving, sources, expected, expected_event = data
     return Remote(
         tuple(rtp) if rtp else None,
         tuple(rtcp) if rtcp else None,
-        {int(pt): Codec(*codec) for pt, codec in payload_types.items()},
+        _codecs_from_wire(payload_types),
         telephone_event,
         sending,
         receiving,
         tuple(sources),
+        _codecs_from_wire(expected),
+        expected_event,
     )
+
+
+def _codecs_to_wire(codecs: Mapping[int, Codec]) -> dict[str, list[Any]]:
+    return {str(pt): [codec.name, codec.rate, codec.channels] for pt, codec in codecs.items()}
+
+
+def _codecs_from_wire(data: dict[str, list[Any]]) -> dict[int, Codec]:
+    return {int(pt): Codec(*codec) for pt, codec in data.items()}
+
+
+def beep_to_wire(beep: Beep) -> list[Any]:
+    """JSON of ``Beep``."""
+    return list(astuple(beep))
+
+
+def beep_from_wire(data: list[Any]) -> Beep:
+    """The inverse of ``beep_to_wire``."""
+    return Beep(*data)

@@ -19,7 +19,6 @@ recvmmsg imitates::
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 from dataclasses import dataclass
@@ -38,6 +37,9 @@ DEPTH = 4
 TAPE_BUFFER = 256 * 1024
 """Bytes of a channel that can wait for the disk: 29 s of G.711 at 20 ms, more than waits in a socket after a stall."""
 TAPE_SLACK = ROW
+LEG_WORDS = 20
+LEG_SIZE = 64 + 8 * LEG_WORDS
+"""Bytes kept of a leg: two addresses, and numbers."""
 
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
@@ -75,7 +77,7 @@ class Layout:
             "headers": self.rows * 64,
             "tape_data": self.channels * TAPE_BUFFER + TAPE_SLACK,
             "tape_state": self.channels * 8 * 5,
-            "legs": (self.legs + 1) * 136,
+            "legs": (self.legs + 1) * LEG_SIZE,
         }
         sections, offset = {}, 0
         for name, size in sizes.items():
@@ -132,10 +134,10 @@ class Arena:
         self.tape_packets: Int64 = state[4]
         """Records that were put into the channel's buffer."""
         count = layout.legs + 1
-        legs = part["legs"][: count * 136]
+        legs = part["legs"][: count * LEG_SIZE]
         self.names: UInt8 = legs[: count * 64].reshape(2 * count, 32)
         """sockaddr that each socket sends to; the last two are of no leg."""
-        words = legs[count * 64 :].view(np.int64).reshape(9, count)
+        words = legs[count * 64 :].view(np.int64).reshape(LEG_WORDS, count)
         self.source: UInt64 = words[0].view(np.uint64)
         """Key of each leg's latched source; 0: none."""
         self.last_at: Int64 = words[1]
@@ -150,6 +152,21 @@ class Arena:
         self.name_lengths: Int64 = words[6:8].reshape(2 * count)
         self.leg_generation: Int64 = words[8]
         """Which leg all this is about (numbers given by the edge, from 1)."""
+        self.leg_words: Int64 = words
+        """All numbers of the legs, shape (LEG_WORDS, legs + 1)."""
+        # What is sent to each leg, see ``outgoing``:
+        self.out_source: UInt64 = words[9].view(np.uint64)
+        self.out_ssrc: UInt64 = words[10].view(np.uint64)
+        self.out_head: UInt64 = words[11].view(np.uint64)
+        self.out_at: Int64 = words[12]
+        self.out_rate: Int64 = words[13]
+        self.seq_shift: Int64 = words[14]
+        self.ts_shift: Int64 = words[15]
+        # How far a play and a row of digits have come, see ``play`` and ``dial``:
+        self.play_key: Int64 = words[16]
+        self.play_sent: Int64 = words[17]
+        self.dial_key: Int64 = words[18]
+        self.dial_sent: Int64 = words[19]
 
     def forget_leg(self, leg: int) -> None:
         """Gives back the memory of a leg's rows, which hold nothing any more."""
@@ -161,8 +178,3 @@ class Arena:
         """Gives back the memory of a channel's buffer, which is empty."""
         start, _ = self.layout.sections()["tape_data"]
         self._map.madvise(mmap.MADV_REMOVE, start + channel * TAPE_BUFFER, TAPE_BUFFER)
-
-
-def forbid_dumps() -> None:
-    """Makes this process undumpable: audio that no tape holds must not reach a disk in a core file (prctl(2))."""
-    ctypes.CDLL(None, use_errno=True).prctl(4, 0, 0, 0, 0)

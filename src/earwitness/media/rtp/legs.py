@@ -5,8 +5,10 @@ Every array has one entry more than there are legs; the last one, which index -1
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,10 @@ from earwitness.media.rtp.dtmf import Digits
 from earwitness.media.rtp.packets import parse_sockaddr, sockaddr
 
 Address = tuple[str, int]
+Format = tuple[str, int, int]
+"""Codec name in small letters, RTP clock rate, channels."""
+Listener = Callable[[int, bytes, int], None]
+"""Gets packets as (payload type, packet, arrival in us)."""
 DROP_PT = 255
 MALFORMED, STRANGER, NOT_RECEIVING = range(3)
 DROP_REASONS = ("malformed", "stranger", "not receiving")
@@ -44,22 +50,43 @@ class Leg:
     port: int
     fds: tuple[int, int]
     attached: bool = False
+    waiting: bool = False
+    """Another process still reads its sockets."""
+    leaving: bool = False
+    """Another process is going to."""
     remote: Address | None = None
     remote_rtcp: Address | None = None
     mux: bool = False
     """RTCP goes and comes on the RTP port."""
     sources: tuple[str, ...] = ()
-    codecs: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    codecs: dict[int, Format] = field(default_factory=dict)
+    """Payload types that it is sent."""
+    expected: dict[int, Format] = field(default_factory=dict)
+    """Payload types that it was told to send, where they are others."""
+    event_pt: int | None = None
+    """Payload type of telephone events that it is sent."""
     latched: Address | None = None
     latched_rtcp: Address | None = None
     sending: bool = True
     playing: bool = False
+    dialling: bool = False
+    listeners: dict[str, Listener] = field(default_factory=dict)
+    """Who gets a copy of what the party says."""
     relatch_until: int = 0
     """Until when (us) another plausible source may take over although the present one is not silent."""
     peer: Leg | None = None
     digits: Digits = field(default_factory=Digits)
     changes: Changes = field(default_factory=Changes)
     closing_at: int | None = None
+
+    @property
+    def hears(self) -> dict[int, Format]:
+        """Payload types that its packets may have: ours, and the peer's own where we gave none (RFC 3264 §6.1)."""
+        return {**self.codecs, **self.expected} if self.expected else self.codecs
+
+    def audio(self) -> list[Format]:
+        """What it can be sent, in order, without telephone events and comfort noise."""
+        return [codec for codec in self.codecs.values() if codec[0] not in ("telephone-event", "cn")]
 
     def expects(self, host: str) -> bool:
         """Whether what comes from a host may plausibly be the peer's."""
@@ -72,6 +99,8 @@ class Legs:
     def __init__(self, arena: Arena) -> None:
         size = arena.layout.legs + 1
         self._generation: Int64 = arena.leg_generation
+        self._all_words: Int64 = arena.leg_words
+        self._words: Int64 = arena.leg_words[9:].T
         self.by_slot: dict[int, Leg] = {}
         self.by_id: dict[str, Leg] = {}
         self.source: UInt64 = arena.source
@@ -84,7 +113,11 @@ class Legs:
         """[from leg, payload type] -> payload type on the connected leg, or DROP_PT."""
         self.rewrites: Bool = np.zeros(size, np.bool_)
         """Whether the leg's row of ``pt_map`` changes anything."""
-        self.event_pt: Int32 = np.full(size, -1, np.int32)
+        self.events: Bool = np.zeros((size, 128), np.bool_)
+        """[leg, payload type] -> whether its packets of that type are telephone events."""
+        self.muted: Bool = np.zeros(size, np.bool_)
+        self.heard: Bool = np.zeros(size, np.bool_)
+        """Whether the leg has listeners."""
         self.last_ssrc: UInt32 = arena.last_ssrc
         self.last_pt: Int32 = arena.last_pt
         self.last_at: Int64 = arena.last_at
@@ -92,6 +125,7 @@ class Legs:
         self.started: Bool = arena.started.view(np.bool_)
         self.silent: Bool = arena.silent.view(np.bool_)
         self.attached: Bool = np.zeros(size, np.bool_)
+        self.negotiated: Bool = np.zeros(size, np.bool_)
         self.names: UInt8 = arena.names
         """sockaddr that socket ``2 * leg`` (RTP) or ``2 * leg + 1`` (RTCP) sends to."""
         self.name_lengths: Int64 = arena.name_lengths
@@ -123,6 +157,19 @@ class Legs:
         del self.by_slot[leg.slot]
         del self.by_id[leg.leg_id]
 
+    def state(self, leg: Leg) -> list[Any]:
+        """What the next process must know of a leg that moves there, as JSON."""
+        return [leg.latched, leg.latched_rtcp, self._all_words[:, leg.slot].tolist()]
+
+    def adopt(self, leg: Leg, state: list[Any]) -> None:
+        """Goes on with a leg where another process was."""
+        latched, latched_rtcp, words = state
+        generation = int(self._generation[leg.slot])
+        self._all_words[:, leg.slot] = words
+        self._generation[leg.slot] = generation
+        leg.latched = tuple(latched) if latched else None
+        leg.latched_rtcp = tuple(latched_rtcp) if latched_rtcp else None
+
     def _blank(self, slot: int) -> None:
         for array, value in (
             (self.source, 0),
@@ -130,13 +177,17 @@ class Legs:
             (self.can_send, False),
             (self.peer, -1),
             (self.rewrites, False),
-            (self.event_pt, -1),
+            (self.events, False),
+            (self.muted, False),
+            (self.heard, False),
+            (self._words, 0),
             (self.last_ssrc, 0),
             (self.last_pt, -1),
             (self.last_at, 0),
             (self.started, False),
             (self.silent, False),
             (self.attached, False),
+            (self.negotiated, False),
         ):
             array[slot] = value
         self.pt_map[slot] = np.arange(128, dtype=np.uint8)
@@ -154,10 +205,26 @@ class Legs:
                 former.peer, self.peer[former.slot] = None, -1
                 each.peer, self.peer[each.slot] = None, -1
         if other is not None and other is not leg:
-            leg.peer, self.peer[leg.slot] = other, other.slot
-            other.peer, self.peer[other.slot] = leg, leg.slot
-            self.map_payload_types(leg, other)
-            self.map_payload_types(other, leg)
+            leg.peer, other.peer = other, leg
+            self.couple(leg, other)
+
+    def couple(self, leg: Leg, other: Leg) -> None:
+        """What connected legs say is relayed as it is."""
+        self.peer[leg.slot], self.peer[other.slot] = other.slot, leg.slot
+        self.map_payload_types(leg, other)
+        self.map_payload_types(other, leg)
+
+    def uncouple(self, leg: Leg) -> None:
+        """What a leg says is not relayed although it is connected (but mixed)."""
+        self.peer[leg.slot] = -1
+
+    def listen(self, leg: Leg, name: str, listener: Listener | None) -> None:
+        """Somebody gets a copy of each packet of a leg, or (None) does no longer."""
+        if listener is not None:
+            leg.listeners[name] = listener
+        else:
+            leg.listeners.pop(name, None)
+        self.heard[leg.slot] = bool(leg.listeners)
 
     def map_payload_types(self, source: Leg, target: Leg) -> None:
         """Numbers that ``source`` uses -> numbers that ``target`` uses for the same format.
@@ -166,7 +233,7 @@ class Legs:
         """
         row = np.arange(128, dtype=np.uint8)
         numbers = {codec: pt for pt, codec in reversed(target.codecs.items())}
-        for pt, codec in source.codecs.items():
+        for pt, codec in source.hears.items():
             if target.codecs.get(pt) == codec:
                 continue
             row[pt] = numbers.get(codec, DROP_PT if pt in target.codecs else pt)

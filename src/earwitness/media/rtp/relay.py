@@ -32,6 +32,7 @@ from earwitness.media.engine.clock import KernelTime
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
 from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
+from earwitness.media.rtp.outgoing import Outgoing, relayed_from
 from earwitness.media.rtp.sweep import Batch, Sweep
 from earwitness.media.tape.writer import Tapes
 
@@ -64,6 +65,8 @@ class Relay:
         self._legs = legs
         self._report = report
         self._first_scratch = arena.layout.rows
+        self.outgoing = Outgoing(arena)
+        """The streams that are sent to the legs."""
         self.rows = arena.rows
         """All rows, shape (rows, ROW)."""
         self._names_address = int(legs.names.ctypes.data)
@@ -180,19 +183,23 @@ class Relay:
                 where, packet = int(leg[index]), (int(rows[index]), int(lengths[index]))
                 self._changed(where, *packet, int(pt[index]), ssrc[index], int(arrival[index]))
         legs.last_at[leg] = arrival
+        if legs.muted[leg].any():
+            keep = ~legs.muted[leg]
+            rows, lengths, leg, arrival = rows[keep], lengths[keep], leg[keep], arrival[keep]
+            first8, ssrc, pt = first8[keep], ssrc[keep], pt[keep]
+        listened = legs.heard[leg]
+        if listened.any():
+            self._listen(np.flatnonzero(listened), rows, lengths, leg, pt, arrival)
         target = legs.peer[leg]
         sends = legs.can_send[target]
-        out_rows, out_lengths, out_at, target = rows, lengths, arrival, target
+        out_rows, out_lengths, out_at, source = rows, lengths, arrival, leg
         if not sends.all():
             out_rows, out_lengths, out_at, target = rows[sends], lengths[sends], arrival[sends], target[sends]
-            pt, leg_out = pt[sends], leg[sends]
-        else:
-            leg_out = leg
-        if len(out_rows) and legs.rewrites[leg_out].any():
-            out_rows, keep = self._rewrite(out_rows, out_lengths, leg_out, pt)
-            if not keep.all():
-                out_rows, out_lengths, out_at, target = out_rows[keep], out_lengths[keep], out_at[keep], target[keep]
+            pt, source, first8, ssrc = pt[sends], leg[sends], first8[sends], ssrc[sends]
         if len(out_rows):
+            out_rows, sends = self._number(out_rows, out_lengths, source, target, pt, first8, ssrc, out_at)
+            if not sends.all():
+                out_lengths, out_at, target = out_lengths[sends], out_at[sends], target[sends]
             self.send(out_rows, out_lengths, 2 * target)
         self.tape(leg, 0, rows, lengths, arrival)
         if len(out_rows):
@@ -220,22 +227,61 @@ class Relay:
         """Rows to build packets in (as many as can be received at once), good until the next batch or call."""
         return np.arange(self._first_scratch, self._first_scratch + count)
 
-    def _rewrite(self, rows: Int64, lengths: Int64, leg: Int64, pt: Int64) -> tuple[Int64, Bool]:
-        """Copies of the packets whose payload type differs on the other side; which packets may be sent at all."""
-        renamed = self._legs.pt_map[leg, pt]
-        keep: Bool = renamed != DROP_PT
-        change = np.flatnonzero(keep & (renamed != pt))
-        if not len(change):
-            return rows, keep
-        scratch = self.build_rows(len(change))
-        arena = self._arena
-        end = PAYLOAD + int(lengths[change].max())
-        arena.rows[scratch, PAYLOAD:end] = arena.rows[rows[change], PAYLOAD:end]
-        second = arena.rows[scratch, PAYLOAD + 1]
-        arena.rows[scratch, PAYLOAD + 1] = (second & 0x80) | renamed[change]
-        rows = rows.copy()
-        rows[change] = scratch
+    def _number(
+        self,
+        rows: Int64,
+        lengths: Int64,
+        leg: Int64,
+        target: Int64,
+        pt: Int64,
+        first8: UInt64,
+        ssrc: np.ndarray[Any, Any],
+        arrival: Int64,
+    ) -> tuple[Int64, Bool]:
+        """Payload types, sequence numbers, time stamps and SSRC as the other side's stream has them.
+
+        :returns: rows to send, copies where something differs; which of the packets these are
+        """
+        keep: Bool = np.ones(len(rows), np.bool_)
+        changed: Bool = np.zeros(len(rows), np.bool_)
+        if self._legs.rewrites[leg].any():
+            renamed = self._legs.pt_map[leg, pt]
+            keep = renamed != DROP_PT
+            changed = keep & (renamed != pt)
+            first8 = (first8 & ~np.uint64(0x7F00)) | (renamed.astype(np.uint64) << np.uint64(8) & np.uint64(0x7F00))
+            if not keep.all():
+                rows, lengths, leg, target, arrival = rows[keep], lengths[keep], leg[keep], target[keep], arrival[keep]
+                first8, ssrc, changed = first8[keep], ssrc[keep], changed[keep]
+        heads, shifted = self.outgoing.relay(relayed_from(leg, ssrc), target, first8, arrival, self._legs.by_slot)
+        differs = np.flatnonzero(changed | shifted)
+        if len(differs):
+            scratch = self._copies(rows[differs], int(lengths[differs].max()))
+            self.outgoing.write(scratch, target[differs], heads[differs])
+            rows = rows.copy()
+            rows[differs] = scratch
         return rows, keep
+
+    def _copies(self, rows: Int64, most: int) -> Int64:
+        """Packets in rows of their own, to be changed."""
+        scratch = self.build_rows(len(rows))
+        self.rows[scratch, PAYLOAD : PAYLOAD + most] = self.rows[rows, PAYLOAD : PAYLOAD + most]
+        return scratch
+
+    def _listen(self, indices: Int64, rows: Int64, lengths: Int64, leg: Int64, pt: Int64, arrival: Int64) -> None:
+        for index in indices.tolist():
+            packet = self.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
+            owner = self._legs.by_slot[int(leg[index])]
+            for listener in list(owner.listeners.values()):
+                listener(int(pt[index]), packet, int(arrival[index]))
+
+    def insert(self, leg: Leg, payload_type: int, payload: bytes, *, marker: bool, timestamp: int, at: int) -> None:
+        """Sends a packet of ours between those of the leg's stream."""
+        row = self._first_scratch - 1 + self._arena.layout.rows
+        self.rows[row, PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
+        self.outgoing.insert(np.array([row]), leg.slot, payload_type, marker, timestamp)
+        rows, lengths, slots = np.array([row]), np.array([12 + len(payload)]), np.array([leg.slot])
+        self.send(rows, lengths, 2 * slots)
+        self.tape(slots, 1, rows, lengths, np.array([at]))
 
     def _changed(self, slot: int, row: int, length: int, pt: int, ssrc: np.uint32, at: int) -> None:
         """First packets, changes of source, digits and the end of a silence."""
@@ -247,7 +293,7 @@ class Relay:
         if not legs.started[slot]:
             legs.started[slot] = True
             self._report("first_packet", leg.leg_id, at)
-        if pt == legs.event_pt[slot]:
+        if legs.events[slot, pt]:
             self._digit(leg, row, length, int(ssrc.byteswap()), at)
         elif pt != packets.COMFORT_NOISE:
             if legs.last_pt[slot] >= 0:
@@ -334,7 +380,9 @@ class Relay:
             if leg.latched and leg.remote and leg.latched[0] != leg.remote[0]:
                 rtcp = (leg.latched[0], leg.latched[1] + 1) if leg.latched[1] < 65535 else None
         self._legs.set_destination(leg, rtcp, rtcp=True)
-        self._legs.can_send[leg.slot] = leg.sending and not leg.playing and address is not None and address[1] > 0
+        self._legs.can_send[leg.slot] = (
+            leg.sending and not (leg.playing or leg.dialling) and address is not None and address[1] > 0
+        )
 
     def _rtcp(self, batch: Batch, index: int, leg: Leg, packet: np.ndarray[Any, Any], block: UInt64, at: int) -> None:
         legs, slot = self._legs, leg.slot
@@ -354,7 +402,9 @@ class Relay:
             self.route(leg)
         rows, lengths, arrival = batch.rows[index : index + 1], batch.lengths[index : index + 1], np.array([at])
         other = leg.peer
-        if other is not None and legs.name_lengths[2 * other.slot]:
+        plain = other is not None and legs.peer[slot] >= 0 and not other.playing
+        # (who is sent a stream of our making has no use for reports about another one)
+        if other is not None and plain and not (self.outgoing.shifted(slot) or self.outgoing.shifted(other.slot)):
             socket = 2 * other.slot + (0 if other.mux else 1)
             if legs.name_lengths[socket]:
                 self.send(rows, lengths, np.array([socket]))
