@@ -115,9 +115,32 @@ class FakeEdge:
     def __init__(self) -> None:
         self.conversations: dict[str, dict[str, Any]] = {}
         self.disconnected: list[str] = []
+        self.agents: dict[str, dict[str, Any]] = {}
+        self.queues: list[dict[str, Any]] = []
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        """What it was told, in order: method, path, body."""
+        self.refusal: tuple[int, dict[str, Any]] | None = None
+        """Given in answer to whatever it is told next."""
+
+    def _agent(self, method: str, user_id: str, rest: list[str], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        known = {"user_id": user_id, "on_queue": False, "status": "OFF_QUEUE", "since": NOW, "acw": None}
+        agent = self.agents.setdefault(user_id, known)
+        if method == "DELETE" and rest == ["acw"]:
+            agent["acw"] = None
+            return 204, {}
+        if "on_queue" in body:
+            agent |= {"on_queue": body["on_queue"], "status": "IDLE" if body["on_queue"] else "OFF_QUEUE"}
+        if body.get("status") == "IDLE":
+            agent["status"] = "IDLE"
+        return 200, agent
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        headers = dict(scope["headers"])
+        headers, content = dict(scope["headers"]), b""
+        if scope["type"] == "http":
+            more = True
+            while more:
+                message = await receive()
+                content, more = content + message.get("body", b""), message.get("more_body", False)
         path = scope["path"].strip("/").split("/")
         status, document = 404, {}
         if headers.get(b"authorization") != b"Bearer control-token":
@@ -131,7 +154,17 @@ class FakeEdge:
             if path[2:] == ["disconnect"]:
                 self.disconnected.append(path[1])
                 status = 202
-        body = json.dumps(document).encode()
+        elif path == ["agents"]:
+            status, document = 200, {"agents": list(self.agents.values())}
+        elif path == ["queues"]:
+            status, document = 200, {"queues": self.queues}
+        elif path[0] == "agents":
+            status, document = self._agent(scope["method"], path[1], path[2:], json.loads(content or b"{}"))
+        if scope["method"] != "GET" and status != 401:
+            self.told.append((scope["method"], "/" + "/".join(path), json.loads(content or b"{}")))
+            if self.refusal is not None:
+                (status, document), self.refusal = self.refusal, None
+        body = b"" if status == 204 else json.dumps(document).encode()
         kind = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": kind})
         await send({"type": "http.response.body", "body": body})
