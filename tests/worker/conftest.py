@@ -81,11 +81,16 @@ class Call:
 
     def open(self, at_us: int = 0, audio_format: str = "audio/opus", kind: str = "trunk", **extra: Any) -> None:
         self.opening += 1
-        leg = f"{self.id}-{'b' if kind == 'user' else 'a'}"
+        leg = f"{self.id}-{extra.get('leg', 'b' if kind == 'user' else 'a')}"
         self.event(
             at_us, "tape.opened", tape_id=self.tape_id, opening=self.opening, leg_id=leg, kind=kind,
             dual_channel=extra.get("dual_channel", True), audio_format=audio_format, reasons=[],
         )  # fmt: skip
+
+    def next_tape(self) -> str:
+        """From now on it is about another tape; gives its id."""
+        self.tape_id, self.opening, self.records = str(uuid.uuid4()), -1, 0
+        return self.tape_id
 
     def talk(self, from_us: int, seconds: float, hertz: tuple[float, float] = (440.0, 1000.0)) -> None:
         """Appends tone packets to both channels of the present opening."""

@@ -205,7 +205,7 @@ def test_a_short_call_is_not_followed(make_call: Any, tmp_path: Path) -> None:
     assert (out, rendering, why) == (b"", None, "not followed yet")
 
 
-@pytest.mark.parametrize("how", ["vanished", "refused"])
+@pytest.mark.parametrize("how", ["vanished", "refused", "destroyed"])
 def test_c1_what_a_refusal_destroys_is_not_kept_by_a_follower(make_call: Any, tmp_path: Path, how: str) -> None:
     create_keys(tmp_path / "keys")
     call = make_call()
@@ -218,8 +218,11 @@ def test_c1_what_a_refusal_destroys_is_not_kept_by_a_follower(make_call: Any, tm
     assert followed.exists()
     if how == "vanished":
         (call.folder / f"{call.tape_id}.0.1.rtpdump").unlink()
-    else:
+    elif how == "refused":
         call.event(20 * SECOND, "consent.refused", leg_id=f"{call.id}-a", flow_id="f")
+    else:
+        about = {"tape_id": call.tape_id, "leg_id": f"{call.id}-a", "kind": "trunk", "reasons": []}
+        call.event(20 * SECOND, "tape.destroyed", **about)
     for now in (24, 28):
         renderer.poll(call.start_us + now * SECOND)
         assert list(call.folder.glob("*.followed")) == []

@@ -71,6 +71,19 @@ def test_a_call_that_is_forgotten_leaves_no_file(pool: RenderPool, make_call: An
     eventually(lambda: not list(call.folder.glob("*.followed")))
 
 
+def test_c1_a_destroyed_tape_is_dropped_when_told_to_look(pool: RenderPool, make_call: Any) -> None:
+    call = make_call(start_us=time.time_ns() // 1000 - 40 * SECOND)
+    call.begin()
+    call.open()
+    call.talk(0, 12)
+    pool.follow(call.id)
+    eventually(lambda: bool(list(call.folder.glob("*.followed"))))
+    call.event(12 * SECOND, "consent.refused", leg_id=f"{call.id}-a")
+    pool.look(call.id)
+    eventually(lambda: not list(call.folder.glob("*.followed")))
+    pool.look("nobody follows this one")
+
+
 def test_a_render_process_leaves_no_core_file(pool: RenderPool, simple_call: Any) -> None:
     call = simple_call()
     assert pool.render(call.id, [call.tape_id]).result(120) == [call.tape_id]

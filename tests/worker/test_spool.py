@@ -169,12 +169,23 @@ def test_watcher_reads_a_log_again_only_when_it_grew(tmp_path: Path, monkeypatch
     _write(tmp_path, "live", OTHER)
     looked: list[Path] = []
 
-    def look(path: Path) -> bool:
+    def look(path: Path, start: int) -> bytes:
         looked.append(path)
-        return False
+        return b""
 
-    monkeypatch.setattr(spool, "has_ended", look)
+    monkeypatch.setattr(spool, "read_from", look)
     watcher = SpoolWatcher(tmp_path)
     for _ in range(3):
         watcher.look()
     assert len(looked) == 1
+
+
+def test_c1_what_was_destroyed_is_noticed_once(tmp_path: Path) -> None:
+    watcher = SpoolWatcher(tmp_path)
+    folder = _write(tmp_path, "live", OTHER)
+    assert watcher.look().destroyed == ()
+    for kind in ("consent.refused", "tape.destroyed"):
+        with (folder / "events.jsonl").open("a") as log:
+            log.write(json.dumps({"seq": 2, "at": 2, "type": kind, "data": {}}) + "\n" + OTHER)
+        assert watcher.look().destroyed == ("live",)
+        assert watcher.look().destroyed == ()

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
+from sqlalchemy.orm import Session
 
 from earwitness.archive.render.plan import TapePlan, plan_tapes, read_events
 from earwitness.domain.conversation.events import Event
@@ -22,8 +24,9 @@ from earwitness.domain.conversation.timeline import Timeline, fold
 from earwitness.store import audit, internal
 from earwitness.store.database import Database
 from earwitness.worker import rendered
+from earwitness.worker.after_call import store_work
 from earwitness.worker.pool import RenderPool
-from earwitness.worker.rows import rows_of
+from earwitness.worker.rows import Divisions, flows_of, queues_of, rows_of, users_of
 from earwitness.worker.spool import remove_folder
 
 log = structlog.get_logger()
@@ -98,30 +101,30 @@ class Finaliser:
             tapes.append(tape)
         now = self.now_us()
         with self.database.transaction() as session:
-            user_ids = [person.user_id for person in timeline.participants if person.user_id is not None]
+            divisions = Divisions(
+                internal.divisions_of_users(session, users_of(timeline)),
+                internal.divisions_of_queues(session, queues_of(timeline)),
+                internal.divisions_of_flows(session, flows_of(timeline)),
+            )
             added = internal.store_finished(
                 session,
                 rows_of(
                     events,
                     timeline,
                     tapes,
-                    divisions_of_users=internal.divisions_of_users(session, user_ids),
+                    divisions=divisions,
                     home_division_id=internal.home_division_id(session),
                     now=now,
                 ),
             )
             if added:
+                store_work(session, timeline)
                 for tape in tapes:
-                    audit.add(
-                        session,
-                        at=now,
-                        subject=audit.SYSTEM,
-                        action="recording.created",
-                        entity_type="recording",
-                        entity_id=tape.tape_id,
-                        conversation_id=conversation_id,
-                        detail={"kind": tape.kind, "durationMs": tape.duration_ms},
-                    )
+                    detail = {"kind": tape.kind, "durationMs": tape.duration_ms}
+                    _tell(session, now, "recording.created", conversation_id, tape.tape_id, detail)
+                for destroyed in (tape for tape in timeline.tapes if tape.destroyed is not None and tape.openings):
+                    detail = {"kind": destroyed.kind, "reason": "consent refused"}
+                    _tell(session, now, "recording.destroyed", conversation_id, destroyed.tape_id, detail)
         return added
 
     def clear(self, conversation_id: str) -> float:
@@ -142,8 +145,24 @@ def tapes_to_keep(events: Sequence[Event], timeline: Timeline, folder: Path) -> 
     """The tapes that become recordings.
 
     Consent refused: none. What had been captured before the answer goes with the spool folder, and what remains is the
-    conversation with its reason (C1, C10). Tapes that were open for no time at all hold nothing.
+    conversation with its reason (C1, C10). Nor do tapes that were destroyed, or that were open for no time at all.
     """
     if timeline.consent == "refused":
         return []
-    return [plan for plan in plan_tapes(events, folder) if plan.length_us > 0]
+    destroyed = {tape.tape_id for tape in timeline.tapes if tape.destroyed is not None}
+    return [plan for plan in plan_tapes(events, folder) if plan.length_us > 0 and plan.tape_id not in destroyed]
+
+
+def _tell(
+    session: Session, at: int, action: str, conversation_id: str, recording_id: str, detail: dict[str, Any]
+) -> None:
+    audit.add(
+        session,
+        at=at,
+        subject=audit.SYSTEM,
+        action=action,
+        entity_type="recording",
+        entity_id=recording_id,
+        conversation_id=conversation_id,
+        detail=detail,
+    )

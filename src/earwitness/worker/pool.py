@@ -74,6 +74,13 @@ class RenderPool:
             process.followed.add(conversation_id)
             self._send(process, {"follow": conversation_id})
 
+    def look(self, conversation_id: str) -> None:
+        """Has a followed conversation looked at now: something in it was destroyed."""
+        with self._lock:
+            process = self._follower(conversation_id)
+            if process is not None:
+                self._send(process, {"look": conversation_id})
+
     def forget(self, conversation_id: str) -> None:
         """Stops following a conversation."""
         with self._lock:

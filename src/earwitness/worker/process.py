@@ -15,6 +15,7 @@ import time
 import structlog
 
 from earwitness.store.database import Database
+from earwitness.worker.after_call import close_overdue
 from earwitness.worker.arguments import WorkerArguments
 from earwitness.worker.engine import Engine, default_url
 from earwitness.worker.finalise import Finaliser
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 FINALISE = "finalise"
 COLLECT_S = 60.0
 """How often finished runs are removed from the engine's tables, lost ones looked for, and leftovers swept."""
+CLOSE_S = 5.0
+"""How often after-call work is looked at whose time is over."""
 ALARM_AFTER = 3
 """Failures in a row from which on a conversation is worth somebody's attention."""
 
@@ -46,7 +49,7 @@ class Worker:
         self._followed: set[str] = set()
         self._old_runs: set[str] = set()
         """Runs that have told their result: forgotten before their id is used again."""
-        self._collected_s = 0.0
+        self._collected_s = self._closed_s = 0.0
         url = arguments.workflows_url or default_url(arguments.database_url, arguments.spool.parent)
         self._executor_id = arguments.executor_id or spool_id(arguments.spool)
         self.engine = Engine(url, self._executor_id)
@@ -92,6 +95,9 @@ class Worker:
             self._schedule.keep(look.ended)
             remove_leftovers(self.arguments.spool)
             self._collect(now_s)
+        if now_s - self._closed_s >= CLOSE_S:
+            self._closed_s = now_s
+            close_overdue(self.database, time.time_ns() // 1000)
 
     def _take_up(self, now_s: float) -> None:
         """Sorts the runs that the engine remembers from before: ours that go on, and those in the way of new ones."""
@@ -120,6 +126,8 @@ class Worker:
         live, present = set(look.live), {*look.live, *look.ended}
         for name in live - self._followed:
             self.pool.follow(name)
+        for name in look.destroyed:
+            self.pool.look(name)
         for name in self._followed - present:
             self.pool.forget(name)
         self._followed = (self._followed & present) | live

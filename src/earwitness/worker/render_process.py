@@ -4,6 +4,7 @@ Reads JSON lines from standard input. The first tells where things are: ``{"spoo
 "data_keys_url", "log_level", "log_format", "ends_when_idle"}``. Then, in any order::
 
     {"follow": "<conversation id>"}                              render it while it is up
+    {"look": "<conversation id>"}                                look now what has come of it
     {"forget": "<conversation id>"}                              stop that
     {"job": 7, "render": "<conversation id>", "tapes": ["…"]}    it has ended: render the rest, seal, leave the facts
 
@@ -93,6 +94,9 @@ class RenderProcess:
             conversation_id = message["follow"]
             self._followed[conversation_id] = ConversationRenderer(self.spool / conversation_id, self.vault)
             self._due[conversation_id] = time.monotonic() + POLL_S
+        elif "look" in message:
+            if message["look"] in self._followed:
+                self._poll(message["look"])
         elif "forget" in message:
             self._drop(message["forget"])
         elif "render" in message:
@@ -112,6 +116,9 @@ class RenderProcess:
         if self._due[conversation_id] > now:
             return
         self._due[conversation_id] = now + POLL_S
+        self._poll(conversation_id)
+
+    def _poll(self, conversation_id: str) -> None:
         try:
             self._followed[conversation_id].poll(time.time_ns() // 1000)
         except Exception as error:

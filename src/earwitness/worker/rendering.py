@@ -49,7 +49,7 @@ class ConversationRenderer:
         """The caller said no to being recorded."""
         self._followed: dict[str, _Followed] = {}
         self._destroyed: set[str] = set()
-        """Tapes that are followed no more, because their packets were destroyed during the call."""
+        """Tapes that are followed no more, because what they had captured was destroyed during the call."""
 
     def poll(self, now_us: int) -> None:
         """Renders what has become final of a call that is up; ``now_us`` UTC microseconds."""
@@ -92,7 +92,7 @@ class ConversationRenderer:
     def _drop_destroyed(self) -> None:
         """What a caller refused to have recorded must not live on here, decoded (C1)."""
         for tape_id, followed in list(self._followed.items()):
-            if self._refused or followed.follower.vanished:
+            if self._refused or tape_id in self._destroyed or followed.follower.vanished:
                 self._destroyed.add(tape_id)
                 self._drop(tape_id)
 
@@ -101,7 +101,9 @@ class ConversationRenderer:
 
     def _latest_plans(self) -> list[TapePlan]:
         if self._log.read() or not self._plans:
-            self._refused = any(event.type == "consent.refused" for event in self._log.events)
+            events = self._log.events
+            self._refused = any(event.type == "consent.refused" for event in events)
+            self._destroyed.update(event.data["tape_id"] for event in events if event.type == "tape.destroyed")
             self._plans = plan_tapes(self._log.events, self._folder)
         return self._plans
 

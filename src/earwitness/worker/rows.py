@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from earwitness.domain.conversation.events import Event
@@ -17,18 +18,47 @@ MEDIA_SUBTYPES = {"trunk": "Trunk", "user": "Station", "consult": "Consult"}
 """Kind of tape -> ``mediaSubtype`` (A7, A11)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Divisions:
+    """Id -> division, of what a conversation touched and is still known (J11)."""
+
+    of_users: Mapping[str, str]
+    of_queues: Mapping[str, str]
+    of_flows: Mapping[str, str]
+
+
+def users_of(timeline: Timeline) -> list[str]:
+    """Users that took part, in the order of their coming."""
+    return list(dict.fromkeys(person.user_id for person in timeline.participants if person.user_id is not None))
+
+
+def queues_of(timeline: Timeline) -> list[str]:
+    """Queues that the conversation was in, in their order."""
+    return _touched(timeline, "queue_id")
+
+
+def flows_of(timeline: Timeline) -> list[str]:
+    """Flows that the conversation was in, in their order."""
+    return _touched(timeline, "flow_id")
+
+
+def _touched(timeline: Timeline, name: str) -> list[str]:
+    parts = [part for person in timeline.participants for part in (person, *person.segments)]
+    return list(dict.fromkeys(value for part in parts if (value := getattr(part, name)) is not None))
+
+
 def rows_of(
     events: Sequence[Event],
     timeline: Timeline,
     tapes: Sequence[RenderedTape],
     *,
-    divisions_of_users: Mapping[str, str],
+    divisions: Divisions,
     home_division_id: str | None,
     now: int,
 ) -> FinishedConversation:
     """Every row of a conversation that has ended.
 
-    :param divisions_of_users: user id -> division, of the participants that are still known.
+    :param divisions: of everybody and everything it touched that is still known.
     :param home_division_id: division of a conversation that touches no other (J11).
     :param now: UTC microseconds.
     """
@@ -52,8 +82,12 @@ def rows_of(
         why=[span.to_document() for span in spans(timeline, end)],
         finalised_at=now,
     )
-    participants = [_participant(timeline, person, divisions_of_users) for person in timeline.participants]
-    touched = sorted({row.division_id for row in participants if row.division_id is not None})
+    participants = [_participant(timeline, person, divisions.of_users) for person in timeline.participants]
+    queue_ids, flow_ids = queues_of(timeline), flows_of(timeline)
+    of_parties = {row.division_id for row in participants if row.division_id is not None}
+    of_queues = {divisions.of_queues[queue_id] for queue_id in queue_ids if queue_id in divisions.of_queues}
+    of_flows = {divisions.of_flows[flow_id] for flow_id in flow_ids if flow_id in divisions.of_flows}
+    touched = sorted(of_parties | of_queues | of_flows)
     if not touched and home_division_id is not None:
         touched = [home_division_id]
     objects = [
@@ -69,7 +103,7 @@ def rows_of(
         for tape in tapes
         for item in tape.objects
     ]
-    return FinishedConversation(conversation, participants, recordings, objects, touched)
+    return FinishedConversation(conversation, participants, recordings, objects, touched, queue_ids)
 
 
 def storable(text: str) -> str:
@@ -91,8 +125,8 @@ def _recording_state(timeline: Timeline, recordings: Sequence[Recording]) -> str
 
 
 def _participant(timeline: Timeline, person: Person, divisions_of_users: Mapping[str, str]) -> Participant:
-    queue_id = next((segment.queue_id for segment in person.segments if segment.queue_id), None)
-    flow_id = next((segment.flow_id for segment in person.segments if segment.flow_id), None)
+    queue_id = person.queue_id or next((segment.queue_id for segment in person.segments if segment.queue_id), None)
+    flow_id = person.flow_id or next((segment.flow_id for segment in person.segments if segment.flow_id), None)
     return Participant(
         conversation_id=timeline.conversation_id,
         id=person.participant_id,

@@ -22,6 +22,9 @@ log = structlog.get_logger()
 TAIL = 4096
 """Bytes of a log that are read to find its last line; the last event is far shorter."""
 
+DESTRUCTION = (b'"consent.refused"', b'"tape.destroyed"')
+"""What stands in a log where captured audio must be forgotten at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -30,6 +33,8 @@ class Look:
     live: tuple[str, ...]
     ended: tuple[str, ...]
     """Oldest log first."""
+    destroyed: tuple[str, ...] = ()
+    """Live ones in which something that was captured has been destroyed since the last look."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,7 @@ class _Seen:
     size: int = -1
     ended: bool = False
     modified: float = 0.0
+    destroyed: bool = False
 
 
 @dataclass(slots=True)
@@ -62,7 +68,11 @@ class SpoolWatcher:
             found[entry.name] = seen
         self._seen = found
         ended = sorted((seen.modified, name) for name, seen in found.items() if seen.ended)
-        return Look(tuple(name for name, seen in found.items() if not seen.ended), tuple(name for _, name in ended))
+        live = {name: seen for name, seen in found.items() if not seen.ended}
+        destroyed = tuple(name for name, seen in live.items() if seen.destroyed)
+        for name in destroyed:
+            live[name].destroyed = False
+        return Look(tuple(live), tuple(name for _, name in ended), destroyed)
 
     @staticmethod
     def _update(folder: str, seen: _Seen) -> bool:
@@ -72,20 +82,33 @@ class SpoolWatcher:
         except (FileNotFoundError, NotADirectoryError):
             return False
         if status.st_size != seen.size:
+            fresh = read_from(Path(path), max(0, min(seen.size, status.st_size - TAIL)))
             seen.size, seen.modified = status.st_size, status.st_mtime
-            seen.ended = has_ended(Path(path))
+            seen.ended = _ends(fresh)
+            seen.destroyed = seen.destroyed or any(mark in fresh for mark in DESTRUCTION)
         return True
+
+
+def read_from(log: Path, start: int) -> bytes:
+    """An event log from a byte on; nothing where it is gone."""
+    try:
+        with log.open("rb") as file:
+            file.seek(start)
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def has_ended(log: Path) -> bool:
     """Whether the last whole line of an event log is ``conversation.ended``. A log that is gone has not."""
     try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL))
-            tail = file.read()
+        size = log.stat().st_size
     except FileNotFoundError:
         return False
+    return _ends(read_from(log, max(0, size - TAIL)))
+
+
+def _ends(tail: bytes) -> bool:
     if not tail.endswith(b"\n"):
         return False
     try:
