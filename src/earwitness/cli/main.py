@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from earwitness import app as wiring
+from earwitness.cli.flow import flow
 from earwitness.settings import Settings, SettingsError, load
 
 cli = typer.Typer(
@@ -19,6 +20,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(flow)
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder that holds all state.")]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]

@@ -11,7 +11,9 @@ never changes the structure of the document, whatever it contains.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 
@@ -26,6 +28,8 @@ MAX_NODES = 200_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z0-9_.-]{1,100})\s*\}\}")
 _MARK = re.compile("\ue000([0-9]{1,9})\ue001")
+_BARE = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?|true|false")
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 
@@ -79,6 +83,26 @@ def read(text: str, substitutions: Dictionary[str, str]) -> Node:
     return _Builder(substitutions).build(text)
 
 
+def filled(text: str, substitutions: Dictionary[str, str]) -> str:
+    """The text with its placeholders filled, to be kept and read later without substitutions.
+
+    Texts that hold a placeholder come out in double quotes, so that no value changes the structure; numbers and truth
+    values stay plain. Placeholders in comments stay.
+
+    :raises FlowErrors: as ``read`` does.
+    """
+    builder = _Builder(substitutions)
+    builder.build(text)
+    marked = _PLACEHOLDER.sub(builder.mark_again(), text)
+    for start, end, value, plain in sorted(builder.spans, reverse=True):
+        old = marked[start:end]
+        new = value if plain and _BARE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+        kept = _PROPERTIES.match(old)
+        new = (kept[0] if kept else "") + new
+        marked = marked[:start] + new + ("\n" if old.endswith("\n") else "") + marked[end:]
+    return _MARK.sub(builder.unmark, marked)
+
+
 class _Builder:
     def __init__(self, substitutions: Dictionary[str, str]) -> None:
         self.substitutions = substitutions
@@ -86,10 +110,13 @@ class _Builder:
         self.errors: list[FlowError] = []
         self.anchors: dict[str, tuple[Node, int]] = {}
         self.nodes = 0
+        self.spans: list[tuple[int, int, str, bool]] = []
+        """Scalars that hold placeholders: (start, end, filled text, plain), positions in the marked text."""
 
     def build(self, text: str) -> Node:
         if "\ue000" in text or "\ue001" in text:
             raise FlowErrors([FlowError(1, 1, "", "characters of a private alphabet (U+E000)", "Remove them")])
+        self.placeholders.clear()
         marked = _PLACEHOLDER.sub(self._mark, text)
         try:
             self.events = yaml.parse(marked, Loader=_LOADER)
@@ -97,7 +124,7 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            said = _MARK.sub(self._unmark, str(error.problem or error.context or "cannot be read"))
+            said = _MARK.sub(self.unmark, str(error.problem or error.context or "cannot be read"))
             raise FlowErrors(
                 [FlowError(line, column, "", f"not YAML: {said}", "Check indentation and quotes")]
             ) from error
@@ -114,7 +141,13 @@ class _Builder:
         self.placeholders.append(match[1])
         return f"\ue000{len(self.placeholders) - 1}\ue001"
 
-    def _unmark(self, match: re.Match[str]) -> str:
+    def mark_again(self) -> Callable[[re.Match[str]], str]:
+        """Marks placeholders as ``build`` did."""
+        self.placeholders.clear()
+        return self._mark
+
+    def unmark(self, match: re.Match[str]) -> str:
+        """The placeholder as it was written."""
         return "{{" + self.placeholders[int(match[1])] + "}}"
 
     def _document(self) -> Node:
@@ -159,7 +192,11 @@ class _Builder:
     def _plain(self, event: yaml.Event, depth: int) -> Node:
         line, column = _place(event)
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(line, column, self._filled(event.value, line, column), event.style in (None, ""))
+            plain = event.style in (None, "")
+            value = self._filled(event.value, line, column)
+            if "\ue000" in event.value:
+                self.spans.append((event.start_mark.index, event.end_mark.index, value, plain))
+            return Scalar(line, column, value, plain)
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Node] = []
             while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
