@@ -132,21 +132,20 @@ def test_an_agent_who_leaves_the_queue_or_whose_phone_is_gone_rings_no_more(desk
 
 
 @pytest.mark.parametrize(
-    ("prompt", "requested", "blocks"),
+    ("prompt", "blocks"),
     [
-        ("OPTIONAL", False, False),
-        ("AGENT_REQUESTED", False, False),
-        ("AGENT_REQUESTED", True, True),
-        ("MANDATORY", False, True),
-        ("MANDATORY_TIMEOUT", False, True),
-        ("MANDATORY_FORCED_TIMEOUT", False, True),
+        ("OPTIONAL", False),
+        ("AGENT_REQUESTED", False),
+        ("MANDATORY", True),
+        ("MANDATORY_TIMEOUT", True),
+        ("MANDATORY_FORCED_TIMEOUT", True),
     ],
 )
-def test_f3_after_call_work_keeps_calls_away_by_its_prompt_and_ends_at_its_time(desk, prompt, requested, blocks):
+def test_f3_after_call_work_keeps_calls_away_by_its_prompt_and_ends_at_its_time(desk, prompt, blocks):
     on_queue(desk, "ann")
     desk.enter("c1", "sales", 10 * S)
     desk.answered("c1", "ann", 11 * S)
-    assert desk.begin_acw("ann", "conv", "part", "sales", 20 * S, prompt, 30 * S, requested) == []
+    assert desk.begin_acw("ann", "conv", "part", "sales", 20 * S, prompt, 30 * S) == []
     desk.free("ann", 20 * S)
     assert status(desk, "ann") == ("INTERACTING" if blocks else "IDLE")
     acw = desk.agent("ann").acw

@@ -22,7 +22,7 @@ from typing import Any
 from earwitness.edge.queues.actions import AcwView, AgentView
 
 BLOCKING = frozenset({"MANDATORY", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT"})
-"""Prompts whose wrap-up keeps further calls away. ``AGENT_REQUESTED`` does when the agent has asked for it."""
+"""Prompts whose wrap-up keeps further calls away."""
 NO_EARLY_EXIT = "MANDATORY_FORCED_TIMEOUT"
 """The vendor's "time-boxed, no early exit": the whole time passes, also after a code was given."""
 
@@ -36,9 +36,13 @@ class Acw:
     queue_id: str
     prompt: str
     deadline: int
-    blocking: bool
     done: bool = False
     """The wrap-up was given, and only the time box remains."""
+
+    @property
+    def blocking(self) -> bool:
+        """Keeps further calls away."""
+        return self.prompt in BLOCKING
 
     def view(self) -> AcwView:
         """For people and programs."""
@@ -115,7 +119,6 @@ class Agent:
                     "queue_id": work.queue_id,
                     "prompt": work.prompt,
                     "deadline": work.deadline,
-                    "blocking": work.blocking,
                     "done": work.done,
                 }
                 for work in self.acw
@@ -144,7 +147,6 @@ class Agent:
                     str(item["queue_id"]),
                     str(item["prompt"]),
                     int(item["deadline"]),
-                    bool(item["blocking"]),
                     bool(item["done"]),
                 )
             )

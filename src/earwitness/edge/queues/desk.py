@@ -23,7 +23,7 @@ from typing import Any
 
 from earwitness.domain.configuration import Queue
 from earwitness.edge.queues.actions import Action, AcwTimedOut, AgentView, Lost, Offer, QueueView, Withdraw
-from earwitness.edge.queues.agent import BLOCKING, NO_EARLY_EXIT, Acw, Agent
+from earwitness.edge.queues.agent import NO_EARLY_EXIT, Acw, Agent
 from earwitness.edge.queues.line import Call, Line
 
 GRACE_US = 5_000_000
@@ -189,20 +189,17 @@ class Desk:
         now: int,
         prompt: str,
         timeout_us: int,
-        requested: bool = False,
     ) -> list[Action]:
         """An agent's queue call is over and a wrap-up is waited for, until ``timeout_us`` from now at most (W3).
 
-        :param prompt: the contract's wrapupPrompt. The mandatory ones keep further calls away, ``AGENT_REQUESTED``
-            only when ``requested``, ``OPTIONAL`` never.
+        :param prompt: the contract's wrapupPrompt. The mandatory ones keep further calls away.
         """
         agent = self._agents.get(user_id)
         if agent is None:
             return []
-        blocking = prompt in BLOCKING or (prompt == "AGENT_REQUESTED" and requested)
         deadline = now + max(0, timeout_us)
         agent.acw = [work for work in agent.acw if work.participant_id != participant_id]
-        agent.acw.append(Acw(conversation_id, participant_id, queue_id, prompt, deadline, blocking))
+        agent.acw.append(Acw(conversation_id, participant_id, queue_id, prompt, deadline))
         self._at(deadline, "acw", user_id)
         self.revision += 1
         return self._changed(agent, now)
