@@ -183,6 +183,7 @@ class _SnapshotLoader:
 
 def _run_edge(settings: Settings) -> None:
     from earwitness.edge.process import EdgeArguments, start
+    from earwitness.media.speech import speak_wav
     from earwitness.media.tape.recover import recover_spool
 
     arguments = EdgeArguments(
@@ -204,7 +205,7 @@ def _run_edge(settings: Settings) -> None:
         control_port=settings.control_port,
     )
     try:
-        start(arguments, _SnapshotLoader(settings), recover_spool)
+        start(arguments, _SnapshotLoader(settings), recover_spool, speak_wav)
     except OSError as error:
         raise AppError(f"the edge cannot listen: {error}") from error
 

@@ -28,11 +28,13 @@ import structlog
 from earwitness.domain.configuration import Snapshot
 from earwitness.domain.ids import new_id
 from earwitness.edge.calls.directory import Directory
+from earwitness.edge.calls.hall import Hall
 from earwitness.edge.calls.switchboard import ALLOW, Switchboard, SwitchboardOptions
 from earwitness.edge.calls.writer import SpoolSync
 from earwitness.edge.control.app import make_app
 from earwitness.edge.control.server import ControlServer, control_token
 from earwitness.edge.machine import Routes, look_up, raise_file_limit, trim
+from earwitness.edge.prompts import PromptShelf
 from earwitness.edge.sip.events import Address, EndpointConfig, Timers
 from earwitness.edge.sip.registrar import Registrar
 from earwitness.edge.sip.sdp import is_address
@@ -46,11 +48,17 @@ from earwitness.media.engine.ours import OurEngine
 log = structlog.get_logger()
 
 EMPTY = Snapshot(version=0, organization_id="")
+Speak = Callable[[str, str], bytes]
 SHUTDOWN_S = 5.0
 CLOCK_ALARM_S = 1.0
 ENGINE_READY_S = 5.0
 QUIET_S = 40
 """Seconds of fewer calls before memory is given back; by then their SIP transactions (64*T1) are gone as well."""
+
+
+def _mute(text: str, voice: str) -> bytes:
+    """For an edge that was given no voice."""
+    raise RuntimeError("this edge has no voice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +95,32 @@ def start(
     arguments: EdgeArguments,
     load_snapshot: Callable[[], Snapshot | None],
     recover: Callable[[Path], object] | None = None,
+    speak: Speak | None = None,
 ) -> None:
     """Runs the edge until SIGTERM or SIGINT, on uvloop where there is one. Parameters as in ``run``."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(run(arguments, load_snapshot, recover))
+        asyncio.run(run(arguments, load_snapshot, recover, speak))
     else:
-        uvloop.run(run(arguments, load_snapshot, recover))
+        uvloop.run(run(arguments, load_snapshot, recover, speak))
 
 
 async def run(
     arguments: EdgeArguments,
     load_snapshot: Callable[[], Snapshot | None],
     recover: Callable[[Path], object] | None = None,
+    speak: Speak | None = None,
 ) -> None:
     """Runs the edge until SIGTERM or SIGINT.
 
     :param load_snapshot: the configuration, or None when it has not changed since the last call; called in a thread.
     May raise.
     :param recover: given the spool folder before the first call: closes what a dead edge left open.
+    :param speak: (text, voice) -> a WAV file, for the texts of flows; called in threads.
     :raises OSError: an address or folder cannot be used.
     """
-    edge = Edge(arguments, load_snapshot)
+    edge = Edge(arguments, load_snapshot, speak or _mute)
     edge.claim()
     if recover is not None:
         await asyncio.to_thread(recover, edge.spool)
@@ -130,8 +141,12 @@ async def run(
 class Edge:
     """One edge. ``start`` and ``stop`` once each, on one event loop."""
 
-    def __init__(self, arguments: EdgeArguments, load_snapshot: Callable[[], Snapshot | None]) -> None:
+    def __init__(
+        self, arguments: EdgeArguments, load_snapshot: Callable[[], Snapshot | None], speak: Speak | None = None
+    ) -> None:
         self.arguments = arguments
+        self._prompts = PromptShelf(arguments.data / "prompts" / "spoken", speak or _mute)
+        self._agents_dirty = False
         self.spool = arguments.data / "spool"
         self._run = arguments.data / "run"
         for folder in (self.spool, self._run):
@@ -211,9 +226,13 @@ class Edge:
             unix_time=self._now,
             call_later=loop.call_later,
             media_hosts=self._media_hosts,
+            hall=Hall(self._state.load_agents(), self._now_us, loop.call_later, self._mark_agents),
+            prompts=self._prompts,
             touched=self._sync.touched,
             registrations_changed=self._mark_registrations,
         )
+        if snapshot is not EMPTY:
+            self._use(snapshot)
         self.engine = self._make_engine()
         await self.engine.start()
         try:
@@ -276,7 +295,9 @@ class Edge:
         await self.control.stop()
         await self.engine.stop()
         await self.transport.stop()
+        await self._prompts.close()
         await self._save_registrations()
+        await self._save_agents()
         if not self.switchboard.backlog.try_again():
             log.error("events of ended calls could not be written", calls=len(self.switchboard.backlog))
         await asyncio.to_thread(self._sync.stop)
@@ -302,6 +323,7 @@ class Edge:
 
     def _use(self, snapshot: Snapshot) -> None:
         self.switchboard.use(Directory(snapshot, self.switchboard.resolved))
+        self._prompts.prepare(self.switchboard.flows.use(snapshot.flows))
         log.info("configuration in use", version=snapshot.version)
 
     async def _reload_quietly(self) -> None:
@@ -344,6 +366,9 @@ class Edge:
             await asyncio.sleep(1.0)
             if self.switchboard.registrar.expire(self._now()):
                 self._registrations_dirty = True
+                self.switchboard.check_phones()
+            if self._agents_dirty:
+                await self._save_agents()
             if self._registrations_dirty:
                 await self._save_registrations()
             self._check_room()
@@ -410,6 +435,19 @@ class Edge:
                 await self.engine.ready()
         self.switchboard.connect(self.transport.endpoint, self.engine)
         log.warning("the clock of the calls has been set")
+
+    def _now_us(self) -> int:
+        return self._steady.now_us()
+
+    def _mark_agents(self) -> None:
+        self._agents_dirty = True
+
+    async def _save_agents(self) -> None:
+        self._agents_dirty = False
+        try:
+            await asyncio.to_thread(self._state.save_agents, self.switchboard.hall.to_document())
+        except OSError as error:
+            log.error("the agents' states cannot be kept", error=error.strerror)
 
     def _mark_registrations(self) -> None:
         self._registrations_dirty = True

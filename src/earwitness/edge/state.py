@@ -48,6 +48,14 @@ class EdgeState:
         """Keeps the bindings. :raises OSError: the disk says no."""
         write_private(self._folder / "registrations.json", document)
 
+    def load_agents(self) -> dict[str, Any]:
+        """What ``Hall.to_document`` gave, or nothing."""
+        return self._load("agents.json") or {}
+
+    def save_agents(self, document: Mapping[str, Any]) -> None:
+        """Keeps the agents' states. :raises OSError: the disk says no."""
+        write_private(self._folder / "agents.json", document)
+
     def _load(self, name: str) -> dict[str, Any] | None:
         try:
             document = json.loads((self._folder / name).read_bytes())

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from earwitness.domain.conversation.events import Event
 from earwitness.domain.conversation.timeline import Timeline, fold
 from earwitness.domain.recording.settings import TrunkRecording
 from earwitness.edge.calls.directory import Directory
+from earwitness.edge.calls.hall import Hall
 from earwitness.edge.calls.switchboard import Switchboard, SwitchboardOptions
+from earwitness.edge.prompts import Broken, Job, Ready
 from earwitness.edge.sip import digest, sdp
 from earwitness.edge.sip.endpoint import Endpoint
 from earwitness.edge.sip.events import EndpointConfig, Failure, Flow, Target
@@ -60,6 +62,9 @@ class FakeEngine:
         self.legs: dict[str, int] = {}
         self.tapes: dict[str, tuple[int, str]] = {}
         self.links: set[frozenset[str]] = set()
+        self.mixes: dict[str, frozenset[str]] = {}
+        self.plays: dict[str, tuple[str, Path | bytes, bool]] = {}
+        """By leg: id, source, loop."""
         self.pending: list[media.MediaEvent] = []
         self.slow = False
         self.no_ports = False
@@ -88,17 +93,56 @@ class FakeEngine:
         self.commands.append(("set_remote", leg_id, remote))
 
     def connect(self, a: str, b: str) -> None:
+        self._part(a)
+        self._part(b)
         self.links.add(frozenset((a, b)))
         self.commands.append(("connect", a, b))
 
     def disconnect(self, leg_id: str) -> None:
+        self._part(leg_id)
         self.commands.append(("disconnect", leg_id))
 
+    def mix(self, mix_id: str, legs: Sequence[str]) -> None:
+        for leg_id in legs:
+            self._part(leg_id)
+        self.mixes.pop(mix_id, None)
+        if legs:
+            self.mixes[mix_id] = frozenset(legs)
+        self.commands.append(("mix", mix_id, tuple(legs)))
+
+    def move_leg(self, leg_id: str, group: str) -> None:
+        assert not any(leg_id in link for link in self.links), "still connected"
+        assert not any(leg_id == tape[1] for tape in self.tapes.values()), "still taped"
+        self.commands.append(("move_leg", leg_id, group))
+
+    def mute(self, leg_id: str, muted: bool) -> None:
+        self.commands.append(("mute", leg_id, muted))
+
+    def beep(self, leg_id: str, beep: media.Beep | None) -> None:
+        self.commands.append(("beep", leg_id, beep))
+
+    def send_digits(self, leg_id: str, digits: str) -> None:
+        self.commands.append(("send_digits", leg_id, digits))
+
+    def detect_tones(self, leg_id: str, on: bool) -> None:
+        self.commands.append(("detect_tones", leg_id, on))
+
+    def set_codes(self, leg_id: str, codes: Sequence[str]) -> None:
+        self.commands.append(("set_codes", leg_id, tuple(codes)))
+
     def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:
+        assert leg_id in self.legs, "played to a leg that is gone"
+        self.plays[leg_id] = (play_id, source, loop)
         self.commands.append(("play", leg_id, play_id))
 
     def stop_play(self, leg_id: str, play_id: str) -> None:
+        if self.plays.get(leg_id, ("",))[0] == play_id:
+            del self.plays[leg_id]
         self.commands.append(("stop_play", leg_id, play_id))
+
+    def _part(self, leg_id: str) -> None:
+        self.links = {link for link in self.links if leg_id not in link}
+        self.mixes = {mix: members - {leg_id} for mix, members in self.mixes.items()}
 
     def open_tape(self, tape_id: str, opening: int, leg_id: str, directory: Path, *, at: int | None = None) -> None:
         self.tapes[tape_id] = (opening, leg_id)
@@ -114,11 +158,28 @@ class FakeEngine:
     def close_leg(self, leg_id: str) -> None:
         self.legs.pop(leg_id, None)
         self.remotes.pop(leg_id, None)
-        self.links = {link for link in self.links if leg_id not in link}
+        self.plays.pop(leg_id, None)
+        self._part(leg_id)
         self.commands.append(("close_leg", leg_id))
 
     def dropped(self, leg_id: str) -> Mapping[str, int]:
         return {}
+
+
+class Voice:
+    """Prompts are ready at the next moment; they are their items' text."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self.said: list[tuple[Any, ...]] = []
+        self.broken = False
+
+    def fetch(self, items: Any, prompts: Any, done: Callable[[Ready | Broken], None]) -> Job:
+        job = Job()
+        self.said.append(tuple(items))
+        made = Broken("no voice") if self.broken else Ready(repr(items).encode(), 1.0)
+        self._office._call_later(0.01, lambda: None if job.cancelled else done(made))
+        return job
 
 
 class Peer:
@@ -298,6 +359,9 @@ class Office:
         self.registrar = Registrar()
         self.published: list[tuple[str, Event]] = []
         counter = itertools.count(1)
+        self.voice = Voice(self)
+        now_us = self.engine.clock.now_us
+        self.hall = Hall({}, now_us, self._call_later)
         self.switchboard = Switchboard(
             Directory(self.snapshot),
             self.registrar,
@@ -309,7 +373,11 @@ class Office:
             unix_time=self.clock.unix,
             call_later=self._call_later,
             media_hosts=lambda peer: (EDGE, ""),
+            hall=self.hall,
+            prompts=self.voice,
         )
+        self.switchboard.use(Directory(self.snapshot))
+        self.switchboard.flows.use(self.snapshot.flows)
         self.switchboard.subscribe(lambda conversation_id, event: self.published.append((conversation_id, event)))
         config = EndpointConfig(address_for=lambda transport, remote: (EDGE, 5060))
         self.endpoint = Endpoint(config, self.switchboard, clock=self.clock, rng=random.Random(2))
@@ -399,6 +467,9 @@ class Office:
         self.run(200)
         assert self.switchboard.conversations == {}
         assert self.switchboard._legs == {}
+        assert self.switchboard._tapes == {}
+        assert self.hall._legs == {}
+        assert self.hall._calls == {}
         assert self.engine.legs == {}
         assert self.engine.tapes == {}
         assert {name: size for name, size in self.endpoint.sizes.items() if size} == {}

@@ -44,9 +44,9 @@ def test_a_call_from_the_carrier_is_answered_recorded_and_ended(office: Any) -> 
         "segment.started",
         "leg.media",
         "leg.answered",
-        "tape.opened",
         "segment.ended",
         "segment.started",
+        "tape.opened",
         "leg.ended",
         "tape.closed",
         "leg.ended",
@@ -77,7 +77,7 @@ def test_the_tape_is_open_and_on_disk_before_the_caller_hears_the_answer(office:
     )
     phone.answer()
     commands, types = seen[0]
-    assert commands[-4:] == ["set_remote", "set_remote", "connect", "open_tape"]
+    assert [c for c in commands if c != "set_codes"][-4:] == ["set_remote", "set_remote", "connect", "open_tape"]
     assert "tape.opened" in types
 
 
@@ -156,7 +156,7 @@ def test_the_phone_is_dead(office: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [("+4930100", 480), ("+4930999", 404), ("+4930102", 480), ("+4930103", 480)]
+    ("number", "status"), [("+4930100", 480), ("+4930999", 404), ("+4930102", 480), ("+4930103", 404)]
 )
 def test_calls_that_lead_nowhere(office: Any, number: str, status: int) -> None:
     office.carrier.dial(number)
@@ -355,7 +355,7 @@ def test_a_private_caller_stays_unknown_to_the_phone(office: Any) -> None:
     office.carrier.dial("+4930100", headers=[("Privacy", "id;critical")])
     assert phone.requests[0].from_.uri.username == "anonymous"
     assert "+4940555" not in phone.requests[0].to_bytes().decode()
-    assert office.conversation.ani == "+4940555"
+    assert office.conversation.presentation.ani == "+4940555"
 
 
 def test_bytes_that_are_no_text_do_not_stop_a_call(office: Any) -> None:

@@ -71,7 +71,7 @@ def test_credentials_made_for_a_stranger_do_not_pay_for_his_call(office: Any) ->
 def test_a_station_is_reached_the_way_its_calls_come(office: Any) -> None:
     phone = office.phone("anna", 1)
     phone.dial("+49401234")
-    dialog = office.conversation._caller.session.dialog
+    dialog = office.conversation.caller.session.dialog
     assert dialog.pinned
     dialog.target = "sip:anna@8.8.8.8:5060"
     office.carrier.answer()

@@ -127,7 +127,7 @@ def test_figures_conversations_and_registrations() -> None:
     [
         (b"", 202, [None]),
         (b'{"by": "u"}', 202, ["u"]),
-        (b"[1]", 202, [None]),
+        (b"[1]", 400, []),
         (b'{"by": 3}', 202, [None]),
         (b"{", 400, []),
     ],

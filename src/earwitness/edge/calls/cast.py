@@ -1,16 +1,39 @@
 """Who is on a call and what each is doing: tells the events of participants, segments and legs.
 
-A participant has one segment at a time: dialing or alerting, then interact, and hold while he holds.
+A participant has one segment at a time: dialing or alerting, then interact (consult on a consultation), and hold while
+he holds. Flows and queues are participants without a leg.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from earwitness.domain.configuration import User
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.story import Story
+
+
+@dataclass(slots=True)
+class Person:
+    """A participant who is on the call."""
+
+    participant_id: str
+    purpose: str
+    user_id: str | None = None
+    queue_id: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Fields of his joining."""
+    segment_id: str = ""
+    kind: str = ""
+    """Of the segment."""
+    resumes: str = "interact"
+    """What he does when a hold ends."""
+    talked: bool = False
+    """He has had somebody on the line."""
+    wrapped_up: bool = False
+    """He has said what the call was about, or is being asked."""
 
 
 class Cast:
@@ -19,22 +42,32 @@ class Cast:
     def __init__(self, story: Story, new_id: Callable[[], str]) -> None:
         self._story = story
         self._new_id = new_id
-        self._segments: dict[str, tuple[str, str]] = {}
-        self._participants: list[str] = []
+        self.people: dict[str, Person] = {}
+        """By participant id, in the order of their coming."""
 
-    def join(self, participant_id: str, **facts: Any) -> None:
+    def join(self, participant_id: str, **facts: Any) -> Person:
         """Somebody joins; ``facts`` are fields of the event."""
-        self._participants.append(participant_id)
+        person = Person(participant_id, facts["purpose"], facts.get("user_id"), facts.get("queue_id"), facts)
+        self.people[participant_id] = person
         self._story.tell("participant.joined", participant_id=participant_id, **facts)
+        return person
 
-    def segment(self, participant_id: str, kind: str, by: str | None = None) -> None:
+    def segment(self, participant_id: str, kind: str, by: str | None = None, **facts: Any) -> None:
         """The participant's segment ends, another begins."""
-        before = self._segments.get(participant_id)
-        if before is not None:
-            self._story.tell("segment.ended", segment_id=before[0])
-        segment_id = self._new_id()
-        self._segments[participant_id] = (segment_id, kind)
-        self._story.tell("segment.started", segment_id=segment_id, participant_id=participant_id, kind=kind, by=by)
+        person = self.people.get(participant_id)
+        if person is None:
+            return
+        if person.segment_id:
+            self._story.tell("segment.ended", segment_id=person.segment_id)
+        person.segment_id, person.kind = self._new_id(), kind
+        self._story.tell(
+            "segment.started",
+            segment_id=person.segment_id,
+            participant_id=participant_id,
+            kind=kind,
+            by=by,
+            **{"queue_id": person.queue_id, **facts},
+        )
 
     def offered(self, leg: Leg, direction: str, address: str, user: User | None) -> None:
         """A leg begins; ``direction`` as seen from us."""
@@ -61,16 +94,38 @@ class Cast:
             leg.told = facts
             self._story.tell("leg.media", **facts)
 
-    def hold(self, leg: Leg) -> None:
-        """Whether the leg's party holds, if that is news."""
-        held = self._segments.get(leg.participant_id, ("", ""))[1] == "hold"
-        if leg.holding and not held:
-            self.segment(leg.participant_id, "hold", by=leg.participant_id)
-        elif held and not leg.holding:
-            self.segment(leg.participant_id, "interact")
+    def talks(self, participant_id: str, kind: str = "interact") -> None:
+        """He talks from now on, or as soon as his hold ends."""
+        person = self.people.get(participant_id)
+        if person is None:
+            return
+        person.resumes = kind
+        person.talked = True
+        if person.kind not in ("hold", kind):
+            self.segment(participant_id, kind)
+
+    def hold(self, participant_id: str, holds: bool, by: str | None = None) -> None:
+        """Whether he holds, if that is news."""
+        person = self.people.get(participant_id)
+        if person is None:
+            return
+        if holds and person.kind != "hold":
+            self.segment(participant_id, "hold", by=by or participant_id)
+        elif not holds and person.kind == "hold":
+            self.segment(participant_id, person.resumes)
+
+    def leave_one(self, participant_id: str, cause: str) -> None:
+        """He leaves; the others stay."""
+        person = self.people.pop(participant_id, None)
+        if person is None:
+            return
+        if person.segment_id:
+            self._story.tell("segment.ended", segment_id=person.segment_id, cause=cause)
+        self._story.tell("participant.left", participant_id=participant_id, cause=cause)
 
     def leave(self, cause: str, by: str | None, own_cause: str) -> None:
         """Everybody leaves with ``cause``, but ``by`` with his own."""
-        for participant_id in self._participants:
+        for participant_id in self.people:
             left = own_cause if participant_id == by else cause
             self._story.tell("participant.left", participant_id=participant_id, cause=left)
+        self.people.clear()

@@ -1,24 +1,25 @@
-"""A bridged call: the state machine of one conversation.
+"""A call: the state machine of one conversation.
 
-Theory of operation. A conversation is made for an incoming INVITE whose caller is known. ::
+Theory of operation. A conversation is made for an incoming INVITE whose caller is known, or for a user who wants to
+call. ::
 
-    SETUP --callee's 2xx--> UP --either side ends--> ENDED --tapes complete--> (gone)
+    SETUP --somebody, or we ourselves, answer--> UP --nobody is left to talk to--> ENDED --tapes complete--> (gone)
     SETUP --caller gives up, nobody answers, everybody refuses--> ENDED
 
-SETUP. ``Dialler`` sends the INVITEs, group by group. The first 2xx wins, the others are cancelled. Ringing and, when
-only one is called, early media are passed to the caller. Early media is relayed but not recorded: tapes open at the
-answer.
+SETUP (``setup``): the caller waits; somebody is dialled, or a flow or a queue takes the call.
 
-Answer. In this order, without a pause: both legs' media are set and connected; the events are told, whereby the
+Answer. In this order, without a pause: the legs' media are set and connected; the events are told, whereby the
 recording rules open tapes (the media engine has the command) and everything is on disk; then the caller gets the 200
 that starts the media. Nothing here waits for a database.
 
-UP. ``Negotiation`` runs re-INVITEs between the legs; here a change becomes events (``leg.media``, hold segments). A
-leg that sends no RTP is asked by OPTIONS; no answer ends the call. So does silence of both sides, hold apart.
+UP. Legs that are up are in ``main``, the room of the conversation; the one whom a participant consults is not. What
+happens to the call is one ``Activity`` at a time: a flow or a queue has it, or somebody is transferring or consulting.
+Whoever is to join is an ``Arrival``. ``arrange`` makes the media engine connect those who talk, and is called after
+every change. ``Negotiation`` runs re-INVITEs; a change becomes events (``leg.media``, hold segments). A leg that sends
+no RTP is asked by OPTIONS; no answer ends it. So does silence of all sides, hold apart.
 
-ENDED. Every way out goes through ``end``: it is the only place where legs end. The peers hear at once; the folder gets
-its ``conversation.ended`` when the media engine says that the tape files are complete, because that line hands it to
-the worker.
+ENDED. Every way out goes through ``end``. The peers hear at once; the folder gets its ``conversation.ended`` when the
+media engine says that the tape files are complete, because that line hands it to the worker.
 
 What drives it: sessions (through ``Leg``), the media engine's events, timers, the control API. All on one thread.
 """
@@ -26,38 +27,37 @@ What drives it: sessions (through ``Leg``), the media engine's events, timers, t
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
-from earwitness.domain.configuration import Station, Trunk, User
+from earwitness.domain.configuration import Flow, Queue, Station, Trunk, User
 from earwitness.domain.conversation.events import Event
-from earwitness.edge.calls.cast import Cast
-from earwitness.edge.calls.dialler import Dialler
+from earwitness.edge.calls.arrival import Arrival
+from earwitness.edge.calls.bridge import Bridge, Sound
+from earwitness.edge.calls.cast import Cast, Person
+from earwitness.edge.calls.dialler import Dialler, Presentation
 from earwitness.edge.calls.directory import Directory
+from earwitness.edge.calls.flow import FlowCall
 from earwitness.edge.calls.leg import Leg
-from earwitness.edge.calls.negotiation import (
-    BadOffer,
-    Negotiation,
-    answer_for,
-    read_answer,
-    read_offer,
-    take_answer,
-    take_offer,
-)
-from earwitness.edge.calls.plan import Attempt, Final, ToPhone
+from earwitness.edge.calls.negotiation import BadOffer, Negotiation
+from earwitness.edge.calls.plan import Final, Groups
 from earwitness.edge.calls.recorder import Recorder
+from earwitness.edge.calls.rooms import Rooms, rooms_of
 from earwitness.edge.calls.services import Services, Timer
+from earwitness.edge.calls.setup import Setup
 from earwitness.edge.calls.story import Story
 from earwitness.edge.calls.vigil import Vigil
+from earwitness.edge.calls.waiting import QueueWait
 from earwitness.edge.calls.writer import EventLog
 from earwitness.edge.sip.events import Failure
 from earwitness.edge.sip.message import Request, Response
-from earwitness.edge.sip.offer_answer import FULL_OFFER, LocalDescription, NotAcceptable, carried
-from earwitness.edge.sip.sdp import AudioStream, Direction, Format, SessionDescription
+from earwitness.edge.sip.offer_answer import LocalDescription, NotAcceptable
+from earwitness.edge.sip.sdp import Direction
 from earwitness.edge.sip.session_uas import UasSession
 from earwitness.edge.sip.transaction_server import ServerTransaction
+from earwitness.media.engine import sounds
 from earwitness.media.engine.interface import EngineError
 
 log = structlog.get_logger()
@@ -79,6 +79,31 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
+class Activity(Protocol):
+    """What is going on with a call besides talking: a flow, a wait, a transfer, a consultation."""
+
+    name: str
+    """For people: "another … is under way"."""
+
+    def legs(self) -> Rooms:
+        """How the legs are to be arranged while it goes on."""
+
+    def digit(self, leg: Leg, digit: str) -> None:
+        """A digit was pressed."""
+
+    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
+        """A play of its own came to an end."""
+
+    def left(self, leg: Leg) -> None:
+        """A leg has gone, and the call goes on."""
+
+    def goes_on_without(self, leg: Leg) -> bool:
+        """Whether those who are left are still waiting for somebody."""
+
+    def stop(self) -> None:
+        """It is over, one way or the other."""
+
+
 class Conversation:
     """See the module."""
 
@@ -96,83 +121,88 @@ class Conversation:
         self.state = State.SETUP
         self.legs: dict[str, Leg] = {}
         """Every leg that the media engine still has, by id."""
-        self.ani = ""
-        self.caller_name = ""
-        self.private = False
-        """The caller does not want to be known to whom he calls."""
-        self.max_forwards = 70
-        self._user: User | None = None
+        self.main: list[Leg] = []
+        """The legs that are up and in the conversation's room, in the order of their coming."""
+        self.holding: set[str] = set()
+        """Participants who hold by the API."""
+        self.arrivals: list[Arrival] = []
+        self.dials: dict[str, Dialler] = {}
+        """Who is calling a leg, by the leg's id."""
+        self.activity: Activity | None = None
+        self.presentation = Presentation("")
+        """Of the caller."""
+        self.dnis = ""
+        self.language = ""
+        """Of the flow; empty until one says so."""
+        self.attributes: dict[str, str] = {}
+        """Of the caller, for flows."""
+        self.secure_pause = False
+        self.handovers = 0
+        """From flow to flow or queue."""
+        self.music: Sound = sounds.hold_music()
+        """What somebody on hold hears."""
         self._on_gone = on_gone
+        snapshot = directory.snapshot
         folder = services.spool / conversation_id
-        trunks = {trunk.id: trunk for trunk in directory.snapshot.trunks}
-        self.recorder = Recorder(services.engine, folder, trunks, services.new_id, services.spool_full)
+        self.recorder = Recorder(
+            services.engine,
+            folder,
+            {trunk.id: trunk for trunk in snapshot.trunks},
+            services.new_id,
+            services.spool_full,
+            stop_when_only_external=snapshot.stop_when_only_external,
+            register_tape=lambda tape_id: services.register_tape(tape_id, self),
+        )
         self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)
-        self._cast = Cast(self.story, services.new_id)
-        self._caller: Leg | None = None
-        self._callee: Leg | None = None
-        self._offer: tuple[SessionDescription, AudioStream] | None = None
-        self._dialler: Dialler | None = None
-        self._negotiation: Negotiation | None = None
-        self._early: tuple[Leg, AudioStream] | None = None
-        """Who answered early, and how: a 2xx without a body means the same."""
+        self.cast = Cast(self.story, services.new_id)
+        self.negotiation = Negotiation(self.partner, self._changed)
+        self._bridge = Bridge(services.engine, conversation_id)
+        self._setup: Setup | None = None
         self._vigil: Vigil | None = None
         self._settling: Timer | None = None
         self._ending: tuple[str, str | None, int] | None = None
+        self._agents: dict[str, str] = {}
+        """Participants with after-call work: their users."""
 
     # Setup.
 
     def begin(
         self,
         session: UasSession,
+        presentation: Presentation,
         *,
         direction: str,
-        ani: str,
         dnis: str,
         trunk: Trunk | None = None,
         station: Station | None = None,
-        user: User | None = None,
-        name: str = "",
-        private: bool = False,
     ) -> bool:
         """The caller's INVITE. False: it was refused, and the conversation is over."""
-        self.private = private
-        services = self.services
+        services, user = self.services, presentation.user
         leg = self._make_leg(services.new_id(), services.new_id(), session.flow.remote[0], trunk=trunk, station=station)
         if isinstance(leg, EngineError):
             log.error("no media ports", error=str(leg))
             session.reject(503, None, [("Retry-After", "5")])
             return False
-        self._caller = leg
         leg.attach(session)
-        self.ani, self.caller_name, self._user = ani, (user.name if user is not None else name), user
-        self.max_forwards = _forwards(session.request)
-        self.story.tell(
-            "conversation.started",
-            conversation_id=self.id,
-            organization_id=self.directory.snapshot.organization_id,
-            direction=direction,
-            ani=ani,
-            dnis=dnis,
-            config_version=self.directory.snapshot.version,
-            edge_id=services.edge_id,
-        )
-        self._cast.join(
+        self._setup = setup = Setup(self, leg, session)
+        self.presentation, self.dnis = presentation, dnis
+        self._started(direction)
+        name = presentation.name or (station.name if station is not None else None)
+        self.cast.join(
             leg.participant_id,
             purpose="external" if trunk is not None else "user",
-            name=self.caller_name or (station.name if station is not None else None),
+            name=name,
             user_id=user.id if user is not None else None,
-            address=ani,
-            ani=ani,
+            address=presentation.ani,
+            ani=presentation.ani,
             dnis=dnis,
         )
-        self._cast.offered(leg, "inbound", ani, user)
-        self._cast.segment(leg.participant_id, "dialing")
+        self.cast.offered(leg, "inbound", presentation.ani, user)
+        self.cast.segment(leg.participant_id, "dialing")
+        if user is not None:
+            services.hall.busy(user.id, leg.id)
         try:
-            request = session.request
-            if request is not None and request.body:
-                self._offer = read_offer(request.body)
-                take_offer(leg, self._offer[1])
-                leg.learn(self._offer[1].formats)
+            setup.take_offer()
         except NotAcceptable:
             self.refuse(Final(488, None, "rejected"))
         except BadOffer:
@@ -180,37 +210,117 @@ class Conversation:
         self.story.flush()
         return self.state is State.SETUP
 
-    def dial(self, groups: Sequence[Sequence[Attempt]], *, user: User | None, ring_s: float, address: str) -> None:
-        """Calls these, one group after the other."""
+    def dial(self, groups: Groups) -> None:
+        """Calls these for the waiting caller, one group after the other."""
+        setup = self._setup
+        if setup is None:
+            return
         participant_id = self.services.new_id()
-        phones = isinstance(groups[0][0], ToPhone)
-        first = groups[0][0]
-        name = user.name if user is not None else (first.station.name if isinstance(first, ToPhone) else None)
-        self._cast.join(
+        user = groups.user
+        self.cast.join(
             participant_id,
-            purpose="user" if phones else "external",
-            name=name,
+            purpose="user" if groups.phones else "external",
+            name=groups.name,
             user_id=user.id if user is not None else None,
-            address=address,
-            ani=self.ani,
-            dnis=address,
+            address=groups.address,
+            ani=self.presentation.ani,
+            dnis=groups.address,
         )
-        self._cast.segment(participant_id, "alerting" if phones else "dialing")
-        self._dialler = Dialler(self, participant_id, groups, user=user, ring_s=ring_s)
-        self._dialler.next_group()
+        self.cast.segment(participant_id, "alerting" if groups.phones else "dialing")
+        setup.dial(groups, participant_id, self.presentation)
         self.story.flush()
 
-    def caller_id(self, trunk: Trunk) -> str:
-        """The number to show to a trunk: the user's own, the trunk's, or who called us."""
-        own = self._user.address if self._user is not None else ""
-        return own or trunk.caller_address or self.ani
+    def originate(
+        self,
+        groups: Groups,
+        presentation: Presentation,
+        *,
+        direction: str,
+        dnis: str,
+        queue_id: str | None,
+        came: Callable[[Leg], None],
+    ) -> None:
+        """A user wants to call: his own phones ring first. ``came`` is called when he has answered and is alone here.
 
-    def offer_for_callee(self) -> tuple[tuple[Format, ...], Direction, AudioStream | None]:
-        """What to offer to whom we call: formats, direction, and the caller's own offer."""
-        if self._offer is None:
-            return FULL_OFFER, Direction.SENDRECV, None
-        stream = self._offer[1]
-        return carried(stream.formats), stream.effective_direction, stream
+        :param queue_id: he calls as an agent of this queue.
+        """
+        self.presentation, self.dnis = presentation, dnis
+        self._started(direction)
+
+        def answered(arrival: Arrival, leg: Leg) -> None:
+            self._up(late=None)
+            self.main.append(leg)
+            came(leg)
+
+        Arrival(
+            self,
+            groups,
+            Presentation(dnis),
+            meant_for=None,
+            answered=answered,
+            failed=lambda arrival, final: self.end(final.cause),
+            purpose="agent" if queue_id is not None else "user",
+            queue_id=queue_id,
+        ).begin()
+        self.story.flush()
+
+    def take_call(self) -> bool:
+        """Answers the caller ourselves. False: that was not possible, and the conversation is over. Whoever is to
+        have the call has joined before, so that the recording rules know where the caller is.
+        """
+        setup = self._setup
+        if setup is None or self.state is not State.SETUP:
+            return False
+        caller = setup.caller
+        try:
+            body = setup.description()
+        except NotAcceptable:
+            self.refuse(Final(488, None, "rejected"))
+            return False
+        self._up(late=caller if setup.late else None)
+        self.came(caller, "interact")
+        self.main.append(caller)
+        self.story.flush()
+        if not setup.accept(body):
+            self.end("cancelled", by=caller, own_cause="endpoint")
+            self.story.flush()
+            return False
+        return True
+
+    def bridged(self, caller: Leg, callee: Leg, *, late: bool) -> None:
+        """Somebody has answered the waiting caller, who is told next."""
+        self._up(late=caller if late else None)
+        self.main += [caller, callee]
+        engine = self.services.engine
+        engine.set_remote(callee.id, callee.remote())
+        engine.set_remote(caller.id, caller.remote())
+        self.arrange()
+        for leg in (callee, caller):
+            self._answered(leg, "interact")
+        for leg in (callee, caller):
+            self.cast.hold(leg.participant_id, leg.holding)
+            if leg.silent and self._vigil is not None:
+                self._vigil.silence(leg)
+        self.story.flush()
+
+    def early(self, caller: Leg, callee: Leg) -> None:
+        """The caller hears the callee before the answer."""
+        engine = self.services.engine
+        engine.set_remote(callee.id, callee.remote())
+        engine.set_remote(caller.id, caller.remote())
+        engine.connect(caller.id, callee.id)
+
+    def rings(self, leg: Leg) -> None:
+        """A leg that is being called rings."""
+        if not leg.ringing:
+            leg.ringing = True
+            self.story.tell("leg.ringing", leg_id=leg.id)
+            self.story.flush()
+
+    def came(self, leg: Leg, segment: str, queue_id: str | None = None) -> None:
+        """A leg is up. Whoever asked for it puts it into a room."""
+        self.services.engine.set_remote(leg.id, leg.remote())
+        self._answered(leg, segment, queue_id)
 
     def add_leg(
         self, participant_id: str, source_host: str, *, trunk: Trunk | None = None, station: Station | None = None
@@ -224,78 +334,249 @@ class Conversation:
 
     def offered(self, leg: Leg, address: str, user: User | None) -> None:
         """The INVITE of this leg is on its way."""
-        self._cast.offered(leg, "outbound", address, user)
+        self.cast.offered(leg, "outbound", address, user)
+
+    def discard(self, leg: Leg) -> None:
+        """A leg that came to nothing, and of which nothing was told."""
+        leg.owner = None
+        self._drop(leg)
 
     def end_leg(self, leg: Leg, cause: str, status: int | None = None, reason: str | None = None) -> None:
-        """A leg that was called is over, whatever its session still does."""
+        """A leg is over, whatever its session still does."""
         if leg.ended:
             return
         leg.ended = True
         leg.owner = None
+        self.dials.pop(leg.id, None)
         self.story.tell("leg.ended", leg_id=leg.id, cause=cause, sip_status=status, reason=reason or None)
         if self.state is not State.ENDED:
             self._drop(leg)
 
-    def nobody_answered(self, final: Final) -> None:
-        """Every attempt has failed."""
-        self.refuse(final)
+    def refuse(self, final: Final) -> None:
+        """The waiting caller hears no, and the conversation ends."""
+        if self.state is not State.SETUP:
+            return
+        if self._setup is not None:
+            self._setup.reject(final)
+        self.end(final.cause, status=final.status)
         self.story.flush()
 
-    def refuse(self, final: Final, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """The caller hears no, and the conversation ends."""
-        caller = self._caller
-        if caller is None or self.state is not State.SETUP:
+    # Flows and queues.
+
+    @property
+    def caller(self) -> Leg | None:
+        """The leg that began the call, as long as it is there."""
+        return self.main[0] if self.main else (self._setup.caller if self._setup is not None else None)
+
+    def runs(self, flow: Flow, leg: Leg | None) -> FlowCall:
+        """A flow for this leg: ``join``, ``do`` and ``begin`` it."""
+        return FlowCall(self, leg, flow)
+
+    def waits(self, queue: Queue, leg: Leg | None, *, priority: int = 0, flow: Flow | None = None) -> QueueWait:
+        """A wait for this leg: ``join``, ``do`` and ``begin`` it."""
+        return QueueWait(self, leg, queue, priority=priority, flow=flow)
+
+    def run(self, flow: Flow, leg: Leg | None = None) -> None:
+        """The caller, or another leg, goes through a flow."""
+        self._enter(self.runs(flow, leg))
+
+    def wait(self, queue: Queue, leg: Leg | None = None, *, priority: int = 0, flow: Flow | None = None) -> None:
+        """The caller, or another leg, waits in a queue."""
+        self._enter(self.waits(queue, leg, priority=priority, flow=flow))
+
+    def _enter(self, activity: FlowCall | QueueWait) -> None:
+        activity.join()
+        self.do(activity)
+        if self.state is State.UP or self.take_call():
+            activity.begin()
+
+    # What people and programs want of the call.
+
+    def now_us(self) -> int:
+        """UTC microseconds, by the clock of the call."""
+        return self.services.engine.clock.now_us()
+
+    def set_attributes(self, participant_id: str, values: Mapping[str, str | None], by: str | None = None) -> None:
+        """Attaches values to a participant; None removes one."""
+        for name, value in values.items():
+            if value is None:
+                self.attributes.pop(name, None)
+            else:
+                self.attributes[name] = value
+        self.story.tell("participant.data", participant_id=participant_id, attributes=dict(values), by=by)
+
+    def record(self, leg: Leg, on: bool) -> list[dict[str, str]]:
+        """The user of a leg wants a recording of his own, or no more. Gives why it is refused."""
+        person = self.cast.people.get(leg.participant_id)
+        if person is None or person.user_id is None or leg.station is None:
+            return [{"row": "user", "why": "only users of ours have an inbox for recordings"}]
+        about: dict[str, Any] = {"participant_id": leg.participant_id, "user_id": person.user_id}
+        if on and (reasons := self.recorder.refuses_user_recording()):
+            self.story.tell("user_recording.refused", **about, reasons=reasons)
+            self.story.flush()
+            return reasons
+        if on != self.recorder.records(leg.id):
+            self.story.tell("user_recording.on" if on else "user_recording.off", **about, leg_id=leg.id)
+            self.story.flush()
+        return []
+
+    def code(self, leg: Leg) -> None:
+        """The record code was dialled on a phone."""
+        if self.state is State.UP and leg.answered and not leg.ended:
+            self.record(leg, not self.recorder.records(leg.id))
+
+    def wrap_up(self, participant_id: str, code: str, facts: Mapping[str, Any]) -> None:
+        """What the call was about, as far as a participant is concerned; he may have left already."""
+        person = self.cast.people.get(participant_id)
+        if person is not None:
+            person.wrapped_up = True
+        self.story.tell("wrapup.given", participant_id=participant_id, code=code, **facts)
+        if (user_id := self._agents.get(participant_id)) is not None:
+            self.services.hall.end_acw(user_id, participant_id)
+
+    def conferring(self, by: str) -> None:
+        """Three or more talk to each other from now on."""
+        participants = [leg.participant_id for leg in self.main]
+        self.story.tell("conference.started", participants=participants, by=by)
+
+    def hand_out(self, leg: Leg) -> Person:
+        """A leg goes over to another conversation. Gives who is on it."""
+        person = self.cast.people[leg.participant_id]
+        self.negotiation.forget(leg)
+        self.main.remove(leg)
+        self.holding.discard(leg.participant_id)
+        self.legs.pop(leg.id, None)
+        self.story.tell("leg.ended", leg_id=leg.id, cause="transfer")
+        self._after_call_work(leg.participant_id, leg.id)
+        self.cast.leave_one(leg.participant_id, "transfer")
+        self.story.flush()
+        self._bridge.forget(leg.id)
+        self.services.engine.disconnect(leg.id)
+        self.services.forget_leg(leg.id)
+        return person
+
+    def take_in(self, leg: Leg, person: Person) -> None:
+        """A leg comes from another conversation."""
+        leg.participant_id = self.services.new_id()
+        leg.owner, leg.told = self, None
+        self.legs[leg.id] = leg
+        self.services.register_leg(leg.id, self)
+        self.services.engine.move_leg(leg.id, self.id)
+        self.cast.join(leg.participant_id, **person.facts)
+        user = self.directory.user(person.user_id)
+        direction = "inbound" if leg.session is not None and leg.session.role == "uas" else "outbound"
+        self.cast.offered(leg, direction, str(person.facts.get("address") or ""), user)
+        self._answered(leg, "interact")
+        self.cast.hold(leg.participant_id, leg.holding)
+        self.main.append(leg)
+
+    # Rooms.
+
+    def do(self, activity: Activity | None) -> None:
+        """This goes on with the call from now on; what went on before is stopped."""
+        before, self.activity = self.activity, activity
+        if before is not None and before is not activity:
+            before.stop()
+
+    def over(self, activity: Activity) -> None:
+        """It is over; whoever says so arranges the legs next."""
+        if self.activity is activity:
+            self.activity = None
+
+    def up_legs(self) -> list[Leg]:
+        """The legs that are up, in whatever room."""
+        return [leg for leg in self.legs.values() if leg.answered and not leg.ended]
+
+    def leg_of(self, participant_id: str) -> Leg | None:
+        """The leg of a participant that is up."""
+        return next((leg for leg in self.up_legs() if leg.participant_id == participant_id), None)
+
+    def partner(self, leg: Leg) -> Leg | None:
+        """The leg that a leg is connected with, or None."""
+        if self.state is not State.UP:
+            return None
+        room = next((room for room in rooms_of(self).rooms if leg in room), ())
+        others = [other for other in room if other is not leg]
+        return others[0] if len(others) == 1 else None
+
+    def arrange(self) -> None:
+        """Lets those hear each other who are to."""
+        if self.state is not State.UP:
             return
-        if isinstance(caller.session, UasSession):
-            caller.session.reject(final.status, final.reason, headers)
-        self.end(final.cause, status=final.status)
+        rooms = rooms_of(self)
+        self._bridge.arrange(
+            [[leg.id for leg in room] for room in rooms.rooms],
+            {leg.id: sound for leg, sound in rooms.sounds.items()},
+        )
+        for room in rooms.rooms:
+            for leg in room:
+                holds_back = leg.direction is not Direction.SENDRECV
+                if holds_back and not any(other.holding for other in room if other is not leg):
+                    self.negotiation.reopen(leg)
+        for leg in rooms.sounds:
+            if not leg.direction.sends:
+                self.negotiation.reopen(leg)
+        if self._vigil is not None:
+            self._vigil.changed()
+
+    def hold(self, participant_id: str, holds: bool, by: str | None = None) -> None:
+        """A participant holds by the API, or does no longer."""
+        leg = self.leg_of(participant_id)
+        if holds:
+            self.holding.add(participant_id)
+        else:
+            self.holding.discard(participant_id)
+        self.cast.hold(participant_id, holds or (leg is not None and leg.holding), by)
+        self.arrange()
+        self.story.flush()
+
+    def release(self, leg: Leg, cause: str, *, hang_up: bool) -> None:
+        """A leg leaves, and the call goes on."""
+        if hang_up and leg.session is not None:
+            leg.session.hang_up()
+        self.negotiation.forget(leg)
+        if leg in self.main:
+            self.main.remove(leg)
+        self.holding.discard(leg.participant_id)
+        self._after_call_work(leg.participant_id, leg.id)
+        self.end_leg(leg, cause)
+        self.cast.leave_one(leg.participant_id, cause)
+        if self.activity is not None:
+            self.activity.left(leg)
+
+    def gone(self, leg: Leg, own_cause: str, *, cause: str = "hangup") -> None:
+        """A leg that was up is gone: the call goes on if anybody is left to talk to, or to wait for."""
+        rest = [other for other in self.up_legs() if other is not leg]
+        waiting = self.activity is not None and bool(rest) and self.activity.goes_on_without(leg)
+        if self.state is State.UP and (len(rest) > 1 or waiting):
+            self.release(leg, own_cause, hang_up=False)
+            self.arrange()
+        else:
+            self.end(cause, by=leg, own_cause=own_cause)
+        self.story.flush()
 
     # From the legs.
 
     def leg_progress(self, leg: Leg, response: Response) -> None:
-        dialler, caller = self._dialler, self._caller
-        if self.state is not State.SETUP or dialler is None or caller is None:
-            return
-        if not isinstance(caller.session, UasSession) or response.status not in (180, 182, 183):
-            return
-        if response.body and dialler.only is leg and self._offer is not None and self._early_media(leg, response):
-            return
-        if response.status == 180 and not leg.ringing:
-            leg.ringing = True
-            self.story.tell("leg.ringing", leg_id=leg.id)
+        dialler = self.dials.get(leg.id)
+        if self.state is not State.ENDED and dialler is not None and response.status in (180, 182, 183):
+            dialler.client.dial_progress(leg, response)
             self.story.flush()
-        # A 183 without early media is all that some carriers send while the phone rings.
-        if response.status in (180, 183) and not caller.ringing:
-            caller.ringing = True
-            caller.session.progress(180)
 
     def leg_accepted(self, leg: Leg, response: Response) -> None:
-        caller = self._caller
-        if self.state is not State.SETUP or caller is None or not isinstance(caller.session, UasSession):
+        dialler = self.dials.get(leg.id)
+        if self.state is State.ENDED or dialler is None:
             leg.owner = None
             if leg.session is not None:
                 leg.session.bye()
             return
-        offered, direction, _ = self.offer_for_callee()
-        try:
-            early = self._early[1] if self._early is not None and self._early[0] is leg else None
-            stream = read_answer(response.body, offered) if response.body or early is None else early
-            take_answer(leg, stream, direction)
-            leg.learn(leg.formats)
-            body = self._answer_body(caller, leg)
-        except NotAcceptable as error:
-            if leg.session is not None:
-                leg.session.bye()
-            self.leg_rejected(leg, 488, str(error))
-            return
-        self._up(caller, leg)
-        if not caller.session.accept(body):
-            self.end("cancelled", by=caller, own_cause="endpoint")
-            self.story.flush()
+        dialler.client.dial_accepted(leg, response)
+        self.story.flush()
 
     def leg_rejected(self, leg: Leg, status: int, reason: str) -> None:
-        if self._dialler is not None and self.state is State.SETUP:
-            self._dialler.failed(leg, status, reason)
+        dialler = self.dials.get(leg.id)
+        if dialler is not None and self.state is not State.ENDED:
+            dialler.failed(leg, status, reason)
             self.story.flush()
 
     def leg_cancelled(self, leg: Leg) -> None:
@@ -303,69 +584,64 @@ class Conversation:
         self.story.flush()
 
     def leg_acknowledged(self, leg: Leg, request: Request) -> None:
-        if self._negotiation is not None and not self._negotiation.acknowledged(leg, request):
-            self.end("error", cause_of_legs="error")
+        if self.state is State.UP and not self.negotiation.acknowledged(leg, request):
+            if len(self.up_legs()) > 2:
+                if leg.session is not None:
+                    leg.session.hang_up()
+                self.gone(leg, "error", cause="error")
+            else:
+                self.end("error", cause_of_legs="error")
         self.story.flush()
 
     def leg_offers(self, leg: Leg, request: Request) -> None:
-        if self._negotiation is not None and self.state is State.UP:
-            self._negotiation.offer(leg, request)
+        if self.state is State.UP and leg.answered:
+            self.negotiation.offer(leg, request)
             self.story.flush()
         elif leg.session is not None:
             leg.session.reject_reinvite(491)
 
     def leg_withdraws(self, leg: Leg) -> None:
-        if self._negotiation is not None and self.state is State.UP:
-            self._negotiation.withdraw(leg)
+        self.negotiation.withdraw(leg)
 
     def leg_offer_answered(self, leg: Leg, response: Response) -> None:
-        if self._negotiation is not None and self.state is State.UP:
-            self._negotiation.answer(leg, response)
+        if self.state is State.UP:
+            self.negotiation.answer(leg, response)
             self.story.flush()
 
     def leg_requests(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
-        other = self._other(leg)
-        if request.method != "INFO":
-            transaction.respond(405, None, [("Allow", ", ".join(self.services.allow))])
-        elif other is None or other.session is None or self.state is not State.UP:
-            transaction.respond(480)
-        else:
-            self._pass_info(leg, other, transaction, request)
+        self.services.in_dialog(self, leg, transaction, request)
 
     def leg_hung_up(self, leg: Leg) -> None:
-        self.end("hangup", by=leg, own_cause="endpoint")
-        self.story.flush()
+        self.gone(leg, "endpoint")
 
     def leg_failed(self, leg: Leg, cause: Failure) -> None:
         if cause is Failure.TRANSPORT and leg.session is not None and leg.session.flow.connection:
             self.services.connection_lost(leg.session.flow.connection)
-        if self.state is State.SETUP and leg is not self._caller:
-            status = 503 if cause is Failure.TRANSPORT else 408
-            self.leg_rejected(leg, status, "")
+        if leg.id in self.dials and not leg.answered:
+            self.leg_rejected(leg, 503 if cause is Failure.TRANSPORT else 408, "")
             return
         kind = FAILURE_CAUSES[cause]
-        self.end("timeout" if kind == "timeout" else "error", by=leg, own_cause=kind)
-        self.story.flush()
+        self.gone(leg, kind, cause="timeout" if kind == "timeout" else "error")
 
     def leg_broke(self, leg: Leg) -> None:
         self.broke()
 
     def broke(self) -> None:
         """A mistake of ours came up: the call cannot go on, the peers hear so, and nothing stays behind."""
-        if self._caller is not None and isinstance(self._caller.session, UasSession):
-            self._caller.session.reject(500)
+        if self._setup is not None:
+            self._setup.reject(Final(500, None, "error"))
         self.end("error", cause_of_legs="error")
 
     # From the media engine.
 
     def silence(self, leg: Leg) -> None:
         """Nothing has come from this leg for a while."""
-        if self._vigil is not None:
+        if self._vigil is not None and leg.answered:
             self._vigil.silence(leg)
         else:
             leg.silent = True
 
-    def activity(self, leg: Leg) -> None:
+    def activity_of(self, leg: Leg) -> None:
         """Packets again."""
         if self._vigil is not None:
             self._vigil.activity(leg)
@@ -375,6 +651,15 @@ class Conversation:
     def digit(self, leg: Leg, digit: str, at: int | None = None) -> None:
         """A digit was pressed. Which one is told only if it may be heard on a recording as well."""
         self.media_fact("dtmf", at, leg_id=leg.id, digit=digit if self.recorder.heard_at(at) else None)
+        if self.activity is not None and self.state is State.UP:
+            self.activity.digit(leg, digit)
+            self.story.flush()
+
+    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
+        """A play is over."""
+        if self.activity is not None and self.state is State.UP:
+            self.activity.play_ended(leg, play_id, error)
+            self.story.flush()
 
     def media_fact(self, event_type: str, at: int | None, **data: Any) -> None:
         """Something that happened in the media and that nobody acts on."""
@@ -387,14 +672,18 @@ class Conversation:
         if self.state is State.ENDED or leg.ended:
             return
         log.error("a leg has no media", conversation=self.id, leg=leg.id, error=error)
-        caller = self._caller
-        if self.state is State.SETUP and leg is not caller:
+        if leg.id in self.dials and not leg.answered:
             if leg.session is not None:
                 leg.session.hang_up()
             self.leg_rejected(leg, 503, "")
             return
-        if self.state is State.SETUP and caller is not None and isinstance(caller.session, UasSession):
-            caller.session.reject(503)
+        if self.state is State.SETUP and self._setup is not None:
+            self._setup.reject(Final(503, None, "error"))
+        if self.state is State.UP and len(self.up_legs()) > 2:
+            if leg.session is not None:
+                leg.session.hang_up()
+            self.gone(leg, "error")
+            return
         self.end("error", cause_of_legs="error")
         self.story.flush()
 
@@ -408,8 +697,8 @@ class Conversation:
 
     def disconnect(self, cause: str = "hangup", by: str | None = None, *, cause_of_legs: str = "client") -> None:
         """Hang up on everybody, from outside the call."""
-        if self.state is State.SETUP and self._caller is not None and isinstance(self._caller.session, UasSession):
-            self._caller.session.reject(480 if cause != "shutdown" else 503)
+        if self.state is State.SETUP and self._setup is not None:
+            self._setup.reject(Final(480 if cause != "shutdown" else 503, None, cause))
         self.end(cause, cause_of_legs=cause_of_legs, by_name=by)
         self.story.flush()
 
@@ -432,11 +721,11 @@ class Conversation:
         if self.state is State.ENDED:
             return
         was_up = self.state is State.UP
+        caller = self._setup.caller if self._setup is not None else None
         self.state = State.ENDED
         if self._vigil is not None:
             self._vigil.stop()
-        if self._dialler is not None:
-            self._dialler.stop()
+        self._stop_all()
         at: int | None = None
         if by is not None:
             at = self.story.tell("leg.ended", leg_id=by.id, cause=own_cause)
@@ -447,9 +736,13 @@ class Conversation:
                 continue
             if leg.session is not None:
                 leg.session.hang_up()
-            kind = cause_of_legs if was_up or leg is not self._caller else ("system" if status else cause_of_legs)
-            self.end_leg(leg, kind, status if leg is self._caller else None)
-        self._cast.leave(cause_of_legs, by.participant_id if by is not None else None, own_cause)
+            kind = cause_of_legs if was_up or leg is not caller else ("system" if status else cause_of_legs)
+            self.end_leg(leg, kind, status if leg is caller and not was_up else None)
+        for person in list(self.cast.people.values()):
+            self._after_call_work(person.participant_id, None)
+        for leg_id in self.legs:
+            self.services.hall.free(leg_id)
+        self.cast.leave(cause_of_legs, by.participant_id if by is not None else None, own_cause)
         who = by.participant_id if by is not None else by_name
         self._ending = (cause, who, at if at is not None else self.story.last)
         self.story.flush()
@@ -457,6 +750,14 @@ class Conversation:
             self._finish()
         else:
             self._settling = self.services.call_later(self.services.settle_s, self._finish)
+
+    def _stop_all(self) -> None:
+        if self._setup is not None:
+            self._setup.stop()
+        self.do(None)
+        for dialler in {id(item): item for item in self.dials.values()}.values():
+            dialler.stop()
+        self.arrivals.clear()
 
     def _finish(self) -> None:
         """The files are complete, or the media engine has had its time: the worker may have the folder."""
@@ -483,74 +784,55 @@ class Conversation:
             self.services.backlog.add(unwritten)
         for leg in list(self.legs.values()):
             self._drop(leg)
-        self._caller = self._callee = self._dialler = self._negotiation = self._vigil = None
+        for tape_id in self.recorder.tape_ids():
+            self.services.forget_tape(tape_id)
+        self._setup = self._vigil = None
+        self.main.clear()
+        self.dials.clear()
         self._on_gone(self)
 
     # Steps.
 
-    def _up(self, caller: Leg, callee: Leg) -> None:
+    def _started(self, direction: str) -> None:
+        self.story.tell(
+            "conversation.started",
+            conversation_id=self.id,
+            organization_id=self.directory.snapshot.organization_id,
+            direction=direction,
+            ani=self.presentation.ani,
+            dnis=self.dnis,
+            config_version=self.directory.snapshot.version,
+            edge_id=self.services.edge_id,
+        )
+
+    def _up(self, *, late: Leg | None) -> None:
         self.state = State.UP
-        self._callee = callee
-        if self._dialler is not None:
-            self._dialler.answered(callee)
-        self._negotiation = Negotiation(caller, callee, self._changed)
-        self._vigil = Vigil(self.services, (caller, callee), self._nobody_there)
-        if self._offer is None:
-            self._negotiation.expect_late_answer(caller)
-        self._offer = self._early = None
-        engine = self.services.engine
-        engine.set_remote(callee.id, callee.remote())
-        engine.set_remote(caller.id, caller.remote())
-        engine.connect(caller.id, callee.id)
-        for leg in (callee, caller):
-            if leg.stream is not None:
-                self._cast.media(leg)
-            leg.answered = True
-            self.story.tell("leg.answered", leg_id=leg.id)
-            self._cast.segment(leg.participant_id, "interact")
-        for leg in (callee, caller):
-            self._cast.hold(leg)
-            if leg.silent:
-                self._vigil.silence(leg)
-        self.story.flush()
+        self._vigil = Vigil(self.services, self.up_legs, self._talking, self._nobody_there)
+        if late is not None:
+            self.negotiation.expect_late_answer(late)
 
-    def _answer_body(self, caller: Leg, callee: Leg) -> bytes:
-        if self._offer is not None:
-            return answer_for(caller, self._offer[0], self._offer[1], callee)
-        caller.formats = callee.formats
-        caller.learn(callee.formats)
-        caller.direction = Direction.SENDONLY if callee.holding else Direction.SENDRECV
-        return caller.local.offer(caller.formats, caller.direction)
+    def _talking(self) -> bool:
+        return self.activity is None and not self.holding and len(self.main) > 1
 
-    def _early_media(self, leg: Leg, response: Response) -> bool:
-        caller, offer = self._caller, self._offer
-        if caller is None or offer is None or not isinstance(caller.session, UasSession):
-            return False
-        formats, direction, _ = self.offer_for_callee()
-        try:
-            stream = read_answer(response.body, formats)
-            take_answer(leg, stream, direction)
-            leg.learn(leg.formats)
-            body = answer_for(caller, offer[0], offer[1], leg)
-        except NotAcceptable:
-            return False
-        self._early = (leg, stream)
-        engine = self.services.engine
-        engine.set_remote(leg.id, leg.remote())
-        engine.set_remote(caller.id, caller.remote())
-        engine.connect(caller.id, leg.id)
-        if not leg.ringing:
-            leg.ringing = True
-            self.story.tell("leg.ringing", leg_id=leg.id)
-            self.story.flush()
-        caller.ringing = True
-        caller.session.progress(response.status, body)
-        return True
+    def _answered(self, leg: Leg, segment: str, queue_id: str | None = None) -> None:
+        if leg.stream is not None:
+            self.cast.media(leg)
+        leg.answered = True
+        self.dials.pop(leg.id, None)
+        if segment != "interact":
+            self.cast.talks(leg.participant_id, segment)
+        self.story.tell("leg.answered", leg_id=leg.id)
+        self.cast.talks(leg.participant_id, segment)
+        if leg.station is not None and leg.station.user_id is not None:
+            if queue_id is None:
+                self.services.hall.busy(leg.station.user_id, leg.id)
+            if code := self.directory.snapshot.record_code:
+                self.services.engine.set_codes(leg.id, (code,))
 
     def _changed(self, leg: Leg) -> None:
         self.services.engine.set_remote(leg.id, leg.remote())
-        self._cast.media(leg)
-        self._cast.hold(leg)
+        self.cast.media(leg)
+        self.cast.hold(leg.participant_id, leg.holding or leg.participant_id in self.holding)
         if self._vigil is not None:
             self._vigil.changed()
 
@@ -558,6 +840,27 @@ class Conversation:
         """No side has sent anything for a long time."""
         self.end("timeout", cause_of_legs="timeout")
         self.story.flush()
+
+    def _after_call_work(self, participant_id: str, leg_id: str | None) -> None:
+        """An agent's part of a queue call is over: what was it about?"""
+        person: Person | None = self.cast.people.get(participant_id)
+        if person is None or person.purpose != "agent" or person.queue_id is None or person.user_id is None:
+            return
+        queue = self.directory.queue(person.queue_id)
+        if queue is None or not person.talked or person.wrapped_up:
+            return
+        person.wrapped_up = True
+        self._agents[participant_id] = person.user_id
+        self.story.tell(
+            "acw.started",
+            participant_id=participant_id,
+            user_id=person.user_id,
+            queue_id=queue.id,
+            prompt=queue.acw,
+            timeout_s=queue.acw_s,
+            leg_id=leg_id,
+        )
+        self.services.hall.begin_acw(self, person.user_id, participant_id, queue)
 
     def _make_leg(
         self, leg_id: str, participant_id: str, source_host: str, *, trunk: Trunk | None, station: Station | None
@@ -578,31 +881,7 @@ class Conversation:
 
     def _drop(self, leg: Leg) -> None:
         if self.legs.pop(leg.id, None) is not None:
+            self._bridge.forget(leg.id)
+            self.services.hall.free(leg.id)
             self.services.engine.close_leg(leg.id)
             self.services.forget_leg(leg.id)
-
-    def _other(self, leg: Leg) -> Leg | None:
-        return self._callee if leg is self._caller else self._caller
-
-    def _pass_info(self, leg: Leg, other: Leg, transaction: ServerTransaction, request: Request) -> None:
-        def answered(response: Response | None) -> None:
-            transaction.respond(response.status if response is not None else 408)
-
-        content_type = request.get("content-type") or ""
-        headers = [(name, value) for key, name, value in request.fields if key == "info-package"]
-        if other.session is None or not other.session.request_in_dialog(
-            "INFO", headers, request.body, content_type, answered
-        ):
-            transaction.respond(480)
-            return
-        if request.content_type == "application/dtmf-relay":
-            for line in request.body.decode("ascii", "replace").splitlines():
-                name, _, value = line.partition("=")
-                if name.strip().lower() == "signal" and value.strip()[:1] in tuple("0123456789*#ABCD"):
-                    self.digit(leg, value.strip()[:1])
-
-
-def _forwards(request: Request) -> int:
-    """Max-Forwards for the onward call: what came in, less one."""
-    value = request.get("max-forwards") or ""
-    return max(0, min(int(value), 70) - 1) if value.isascii() and value.isdigit() and len(value) < 4 else 69

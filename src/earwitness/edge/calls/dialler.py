@@ -1,23 +1,29 @@
 """Calls somebody: sends the INVITEs of one group after the other until somebody answers or all have failed.
 
 Phones of a user form one group and ring at once. Each server of each trunk is a group of its own; the next has its turn
-when one refuses with a status that is not the callee's (``plan.FAILOVER``) or does not react in time.
+when one refuses with a status that is not the callee's (``plan.FAILOVER``) or does not react in time. Who does not know
+the codecs of the offer is asked once more with a wider one, if the client has it.
+
+What an answer means is the client's affair: ``Setup`` for a caller who waits for it, ``Arrival`` for a call that is up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from earwitness.domain.configuration import Trunk, User
 from earwitness.edge.calls.leg import Leg
-from earwitness.edge.calls.plan import FAILOVER, GLOBAL, Attempt, ToPhone, ToTrunk, verdict
+from earwitness.edge.calls.plan import FAILOVER, GLOBAL, Attempt, Final, Groups, ToPhone, ToTrunk, verdict
 from earwitness.edge.calls.services import Timer
 from earwitness.edge.sip import digest
 from earwitness.edge.sip.events import Authenticate, Flow, Target
 from earwitness.edge.sip.headers import SipParseError
+from earwitness.edge.sip.message import Response
+from earwitness.edge.sip.sdp import Direction, Format
 from earwitness.edge.sip.uri import format_host, parse_uri
 
 if TYPE_CHECKING:
@@ -27,33 +33,87 @@ log = structlog.get_logger()
 
 ELSEWHERE = [("Reason", 'SIP;cause=200;text="Call completed elsewhere"')]
 
+NO_CODEC = frozenset({415, 488, 606})
+"""Answers that a wider offer may cure."""
+
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'
 """The From of callers who do not want to be known (RFC 3323 §4.1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """Who calls, as the callee shall see it."""
+
+    ani: str
+    name: str = ""
+    private: bool = False
+    """He does not want to be known to whom he calls."""
+    user: User | None = None
+    """Calls of a user show his own number to a trunk."""
+    max_forwards: int = 70
+
+    def caller_id(self, trunk: Trunk) -> str:
+        """The number to show to a trunk: the user's own, the trunk's, or who called us."""
+        own = self.user.address if self.user is not None else ""
+        return own or trunk.caller_address or self.ani
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a callee is offered."""
+
+    formats: tuple[Format, ...]
+    direction: Direction = Direction.SENDRECV
+    ptime: int | None = None
+    maxptime: int | None = None
+
+
+class DialClient(Protocol):
+    """Whom a dialler works for."""
+
+    def dial_offer(self, wide: bool) -> Offer | None:
+        """What to offer; with ``wide`` to somebody who refused the first offer, None: there is nothing wider."""
+
+    def dial_progress(self, leg: Leg, response: Response) -> None: ...
+
+    def dial_accepted(self, leg: Leg, response: Response) -> None:
+        """A 2xx; ``answered`` or ``failed`` of the dialler is to be called."""
+
+    def dial_over(self, final: Final) -> None:
+        """Every attempt has failed."""
+
+
 class Dialler:
-    """The callee's side of a conversation in setup."""
+    """See the module."""
 
     def __init__(
         self,
         conversation: Conversation,
+        client: DialClient,
         participant_id: str,
-        groups: Sequence[Sequence[Attempt]],
-        *,
-        user: User | None,
-        ring_s: float,
+        groups: Groups,
+        presentation: Presentation,
     ) -> None:
         self._conversation = conversation
+        self._client = client
         self._participant_id = participant_id
-        self._groups = list(groups)
-        self._user = user
-        self._ring_s = ring_s
-        self._phones = isinstance(groups[0][0], ToPhone)
+        self._groups = [list(group) for group in groups.groups]
+        self._user = groups.user
+        self._ring_s = groups.ring_s
+        self._phones = groups.phones
+        self._presentation = presentation
         self._active: dict[str, Leg] = {}
+        self._attempts: dict[str, Attempt] = {}
+        """Of each active leg that was made the first, narrow offer."""
         self._failures: list[tuple[int, str]] = []
         self._group_size = 0
         self._ring: Timer | None = None
         self._failover: Timer | None = None
+
+    @property
+    def client(self) -> DialClient:
+        """Whom it works for."""
+        return self._client
 
     @property
     def only(self) -> Leg | None:
@@ -69,7 +129,7 @@ class Dialler:
             for attempt in group:
                 self._call(attempt)
         if not self._active:
-            self._conversation.nobody_answered(verdict(self._failures, phones=self._phones))
+            self._client.dial_over(verdict(self._failures, phones=self._phones))
             return
         later = self._conversation.services.call_later
         self._ring = later(self._ring_s, self._not_answered)
@@ -86,8 +146,12 @@ class Dialler:
         """An attempt has failed."""
         if self._active.pop(leg.id, None) is None:
             return
-        self._failures.append((status, reason))
+        attempt = self._attempts.pop(leg.id, None)
         self._conversation.end_leg(leg, "timeout" if status == 408 else "endpoint", status, reason)
+        if attempt is not None and status in NO_CODEC and (wide := self._client.dial_offer(True)) is not None:
+            self._call(attempt, wide)
+            return
+        self._failures.append((status, reason))
         if status in GLOBAL:
             self._cancel_all("other", None)
             self._groups.clear()
@@ -109,7 +173,13 @@ class Dialler:
         self._groups.clear()
         self._active.clear()
 
-    def _call(self, attempt: Attempt) -> None:
+    def cancel(self, cause: str) -> None:
+        """Nobody is wanted any more: what rings is cancelled."""
+        self._stop_timers()
+        self._groups.clear()
+        self._cancel_all(cause, None)
+
+    def _call(self, attempt: Attempt, offer: Offer | None = None) -> None:
         conversation = self._conversation
         made = self._target(attempt)
         if made is None:
@@ -122,11 +192,15 @@ class Dialler:
         if leg is None:
             self._failures.append((503, ""))
             return
-        formats, direction, stream = conversation.offer_for_callee()
-        leg.learn(formats)
-        ptime, maxptime = (stream.ptime, stream.maxptime) if stream is not None else (None, None)
-        body = leg.local.offer(formats, direction, ptime=ptime, maxptime=maxptime)
+        if offer is None:
+            self._attempts[leg.id] = attempt
+        offer = offer or self._client.dial_offer(False)
+        assert offer is not None, "every client has a first offer"
+        leg.offered = offer.formats
+        leg.learn(offer.formats)
+        body = leg.local.offer(offer.formats, offer.direction, ptime=offer.ptime, maxptime=offer.maxptime)
         self._active[leg.id] = leg
+        conversation.dials[leg.id] = self
         session = conversation.services.sip.invite(target, body, owner=leg, authenticate=authenticate)
         leg.attach(session)
         session.on_trying = self.heard_from
@@ -134,8 +208,8 @@ class Dialler:
 
     def _target(self, attempt: Attempt) -> tuple[Target, str, Authenticate | None] | None:
         """The request to send, the address to show, and how to answer challenges; None: cannot be reached."""
-        conversation = self._conversation
-        flow_to = conversation.services.sip.flow_to
+        who = self._presentation
+        flow_to = self._conversation.services.sip.flow_to
         if isinstance(attempt, ToPhone):
             source = attempt.binding.source
             flow = flow_to(source.transport, (source.host, source.port))
@@ -149,32 +223,30 @@ class Dialler:
             target = Target(
                 uri=attempt.binding.uri,
                 flow=flow,
-                from_=ANONYMOUS
-                if conversation.private
-                else _name_addr(conversation.caller_name, conversation.ani, ours),
+                from_=ANONYMOUS if who.private else _name_addr(who.name, who.ani, ours),
                 to=f"<sip:{_user_part(attempt.station.username)}@{ours}>",
-                contact_user="" if conversation.private else _user_part(conversation.ani),
-                max_forwards=conversation.max_forwards,
+                contact_user="" if who.private else _user_part(who.ani),
+                max_forwards=who.max_forwards,
                 pin=True,
             )
             return target, attempt.station.username, None
         trunk = attempt.trunk
         flow = flow_to(trunk.transport, (attempt.host, attempt.port))
-        caller = conversation.caller_id(trunk)
+        caller = who.caller_id(trunk)
         ours, theirs = _host_port(flow), format_host(attempt.host)
         port = f":{attempt.port}" if attempt.port != 5060 else ""
         number = _user_part(attempt.number)
         headers = [("P-Asserted-Identity", f"<sip:{_user_part(caller)}@{ours}>")] if caller else []
-        if conversation.private:
+        if who.private:
             headers.append(("Privacy", "id"))
         target = Target(
             uri=f"sip:{number}@{theirs}{port}",
             flow=flow,
-            from_=ANONYMOUS if conversation.private else _name_addr(conversation.caller_name, caller, ours),
+            from_=ANONYMOUS if who.private else _name_addr(who.name, caller, ours),
             to=f"<sip:{number}@{theirs}>",
             contact_user=_user_part(caller),
             headers=headers,
-            max_forwards=conversation.max_forwards,
+            max_forwards=who.max_forwards,
         )
         return target, attempt.number, self._credentials(trunk)
 

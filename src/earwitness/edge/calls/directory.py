@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from earwitness.domain.configuration import CallRoute, Snapshot, Station, Trunk, User
+from earwitness.domain.configuration import CallRoute, Flow, Queue, Snapshot, Station, Trunk, User
 from earwitness.edge.sip.trunks import TrunkTable, normalise_number
 
 
@@ -26,6 +26,8 @@ class Directory:
         self._user_numbers = {_key(item.address): item for item in snapshot.users if item.address}
         self._routes = {_key(number): route for route in snapshot.call_routes for number in route.dnis}
         self._trunks = {item.id: item for item in snapshot.trunks}
+        self._queues = {item.id: item for item in snapshot.queues}
+        self._flows = {item.id: item for item in snapshot.flows}
 
     def trunk(self, trunk_id: str) -> Trunk | None:
         """The trunk of that id, enabled or not."""
@@ -50,6 +52,29 @@ class Directory:
     def user(self, user_id: str | None) -> User | None:
         """The user of that id."""
         return self._users.get(user_id) if user_id is not None else None
+
+    def queue(self, queue_id: str) -> Queue | None:
+        """The queue of that id."""
+        return self._queues.get(queue_id)
+
+    def queue_named(self, name: str) -> Queue | None:
+        """The queue of that name or id, as flows write it."""
+        wanted = name.casefold()
+        return self._queues.get(name) or next((q for q in self._queues.values() if q.name.casefold() == wanted), None)
+
+    def flow(self, flow_id: str) -> Flow | None:
+        """The flow of that id."""
+        return self._flows.get(flow_id)
+
+    def flow_named(self, name: str) -> Flow | None:
+        """The flow of that name or id, as flows write it."""
+        wanted = name.casefold()
+        return self._flows.get(name) or next((f for f in self._flows.values() if f.name.casefold() == wanted), None)
+
+    def user_named(self, name: str) -> User | None:
+        """The user of that name or id, as flows write it."""
+        wanted = name.casefold()
+        return self._users.get(name) or next((u for u in self._users.values() if u.name.casefold() == wanted), None)
 
     def user_numbered(self, number: str) -> User | None:
         """The user whose own number this is."""

@@ -53,6 +53,8 @@ class Leg:
         "id",
         "known",
         "local",
+        "muted",
+        "offered",
         "owner",
         "participant_id",
         "ringing",
@@ -89,11 +91,15 @@ class Leg:
         self.formats: tuple[Format, ...] = ()
         self.known: list[Format] = []
         """Every format under its number on this leg, as far as anybody used it."""
+        self.offered: tuple[Format, ...] = ()
+        """What we offered in the INVITE that called it."""
         self.direction = Direction.SENDRECV
         self.holding = False
         self.ringing = False
         self.answered = False
         self.ended = False
+        self.muted = False
+        """Nobody is to hear it."""
         self.silent = False
         """The media engine has heard nothing from it for a while."""
         self.told: dict[str, Any] | None = None
@@ -109,6 +115,11 @@ class Leg:
         """These payload types mean these codecs on this leg from now on."""
         seen = {item.payload_type for item in self.known}
         self.known += [item for item in formats if item.payload_type not in seen]
+
+    @property
+    def has_telephone_events(self) -> bool:
+        """Whether its party can send keys by RFC 4733."""
+        return any(item.is_telephone_event for item in self.formats)
 
     def on_the_wire(self) -> list[Format]:
         """The negotiated formats under every number that may be seen: we send under those of the party's description,

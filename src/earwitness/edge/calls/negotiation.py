@@ -1,5 +1,7 @@
-"""Offer and answer between the two legs of a call: what one side offers is offered to the other, and its answer goes
-back.
+"""Offer and answer on the legs of a call that is up.
+
+Two legs that are connected are each other's partners: what one side offers is offered to the other, and its answer goes
+back. A leg without a partner (in a flow, in a queue, in a mix, on hold by the API) is answered by us alone.
 
 Theory. At most one negotiation runs at a time; a further offer meanwhile is answered 491, and its side tries again.
 
@@ -97,32 +99,99 @@ class _Pending:
     offered: tuple[Format, ...]
     """To the other leg, under its numbers."""
     direction: Direction
+    asked: Leg
     description: SessionDescription | None
     """What to answer to; None: nothing, the leg's part is settled."""
     withdrawn: bool = False
     """The leg has cancelled it: if the other leg agrees, it is asked to go back."""
 
 
-class Negotiation:
-    """Between the two legs of a call that is up."""
+PLAYABLE = ("pcmu", "pcma", "g722", "opus", "l16")
+"""Codecs that we can speak and mix ourselves, lower case."""
 
-    def __init__(self, a: Leg, b: Leg, changed: Callable[[Leg], None]) -> None:
-        """:param changed: told after what is negotiated on a leg may have changed."""
-        self._legs = (a, b)
+OUR_OFFER = tuple(item for item in offer_answer.FULL_OFFER if item.name.lower() in (*PLAYABLE, "telephone-event"))
+"""What we offer to somebody who is to hear us, or a mix."""
+
+
+def solo_formats(stream: AudioStream) -> tuple[Format, ...]:
+    """What we take of an offer that nobody but us answers: its first codec that we can speak, and its DTMF. One codec
+    only, so that whoever is connected later need only know that one.
+
+    :raises NotAcceptable: there is none.
+    """
+    audio = next((item for item in stream.formats if item.name.lower() in PLAYABLE), None)
+    if audio is None:
+        raise NotAcceptable("no codec that we can speak")
+    events = [item for item in stream.formats if item.is_telephone_event]
+    events.sort(key=lambda item: item.clock_rate != audio.clock_rate)
+    return (audio, *events[:1])
+
+
+def answer_alone(leg: Leg, body: bytes, other: Leg | None) -> bytes:
+    """Our answer to the offer in an INVITE that joins a call; to one without offer, ours. Changes the leg.
+
+    :param other: the leg that it will be connected with, whose codec is taken if it can be.
+    :raises BadOffer: not SDP. :raises NotAcceptable: nothing that we can speak.
+    """
+    if not body:
+        leg.formats, leg.direction = OUR_OFFER, Direction.SENDRECV
+        leg.learn(OUR_OFFER)
+        return leg.local.offer(OUR_OFFER, leg.direction)
+    description, stream = read_offer(body)
+    take_offer(leg, stream)
+    try:
+        formats = offer_answer.common_formats(stream.formats, other.formats if other is not None else ())
+    except NotAcceptable:
+        formats = solo_formats(stream)
+    leg.formats = formats
+    leg.learn(stream.formats)
+    leg.direction = _within(Direction.SENDRECV, stream.effective_direction)
+    return leg.local.answer(description, formats, leg.direction, ptime=stream.ptime)
+
+
+class Negotiation:
+    """Of one call."""
+
+    def __init__(self, partner: Callable[[Leg], Leg | None], changed: Callable[[Leg], None]) -> None:
+        """:param partner: the leg that a leg is connected with, or None.
+        :param changed: told after what is negotiated on a leg may have changed.
+        """
+        self._other = partner
         self._changed = changed
         self._pending: _Pending | None = None
-        self._late: tuple[Leg, Direction] | None = None
+        self._late: dict[Leg, Direction] = {}
+        self._reopening: dict[Leg, tuple[Format, ...]] = {}
+        """Legs with an offer of our own under way, and what it offers."""
 
     def expect_late_answer(self, leg: Leg) -> None:
         """The leg's initial INVITE had no offer; ours, in the 200, is answered by its ACK."""
-        self._late = (leg, leg.direction)
+        self._late[leg] = leg.direction
+
+    def forget(self, leg: Leg) -> None:
+        """The leg is gone."""
+        self._late.pop(leg, None)
+        self._reopening.pop(leg, None)
+        pending = self._pending
+        if pending is not None and leg in (pending.leg, pending.asked):
+            self._pending = None
+            asker = pending.leg
+            if asker is not leg and pending.description is not None and asker.session is not None:
+                asker.session.reject_reinvite(491)
+
+    def reopen(self, leg: Leg) -> None:
+        """We told this leg that we would not send, or not receive; from now on we do both again."""
+        busy = self._pending is not None and leg in (self._pending.leg, self._pending.asked)
+        if busy or leg in self._late or leg in self._reopening or leg.session is None or not leg.formats:
+            return
+        if leg.session.reinvite(leg.local.offer(leg.formats, Direction.SENDRECV)):
+            self._reopening[leg] = leg.formats
 
     def offer(self, leg: Leg, request: Request) -> None:
         """A re-INVITE, or an UPDATE with a body, of this leg."""
         session = leg.session
         if session is None:
             return
-        if self._pending is not None or self._late is not None:
+        if self._pending is not None or leg in self._late:
             session.reject_reinvite(491)
         elif not request.body:
             self._offer_ours(leg)
@@ -140,7 +209,10 @@ class Negotiation:
     def answer(self, leg: Leg, response: Response) -> None:
         """The final response to our re-INVITE of this leg."""
         pending = self._pending
-        if pending is None or pending.leg is leg:
+        if leg in self._reopening:
+            self._reopened(leg, self._reopening.pop(leg), response)
+            return
+        if pending is None or pending.asked is not leg:
             self._refreshed(leg, response)
             return
         self._pending = None
@@ -171,9 +243,9 @@ class Negotiation:
 
     def acknowledged(self, leg: Leg, request: Request) -> bool:
         """An ACK of this leg. False when it owed an answer and had none that we can use: the call cannot go on."""
-        if self._late is None or self._late[0] is not leg:
+        if leg not in self._late:
             return True
-        direction, self._late = self._late[1], None
+        direction = self._late.pop(leg)
         before = leg.stream.effective_direction if leg.stream is not None else Direction.SENDRECV
         try:
             stream = read_answer(request.body, leg.formats)
@@ -182,7 +254,10 @@ class Negotiation:
         take_answer(leg, stream, direction)
         self._changed(leg)
         left = {item.codec for item in stream.formats}
-        narrowed = any(item.codec not in left for item in self._other(leg).formats)
+        other = self._other(leg)
+        if other is None:
+            return True
+        narrowed = any(item.codec not in left for item in other.formats)
         if (stream.effective_direction is not before or narrowed) and not self._pass_on(leg, stream, None):
             log.warning("the other side could not be told what was agreed", leg=leg.id)
         return True
@@ -195,7 +270,7 @@ class Negotiation:
 
     def _refreshed(self, leg: Leg, response: Response) -> None:
         """The answer to a session refresh, that is, to the description that stands. The leg's party may have moved."""
-        if response.status >= 300 or not response.body or leg.stream is None or self._late is not None:
+        if response.status >= 300 or not response.body or leg.stream is None or leg in self._late:
             return
         before = leg.stream.effective_direction
         try:
@@ -204,18 +279,32 @@ class Negotiation:
             return
         take_answer(leg, stream, leg.direction)
         self._changed(leg)
-        if stream.effective_direction is not before and self._pending is None:
+        if stream.effective_direction is not before and self._pending is None and self._other(leg) is not None:
             self._pass_on(leg, stream, None)
+
+    def _reopened(self, leg: Leg, offered: tuple[Format, ...], response: Response) -> None:
+        """The answer to ``reopen``."""
+        if response.status >= 300:
+            log.warning("a party was not told that we talk to it again", leg=leg.id, status=response.status)
+            return
+        try:
+            take_answer(leg, read_answer(response.body, offered), Direction.SENDRECV)
+        except NotAcceptable:
+            return
+        self._changed(leg)
 
     def _offer_ours(self, leg: Leg) -> None:
         other = self._other(leg)
-        leg.direction = Direction.SENDONLY if other.holding else Direction.SENDRECV
-        self._late = (leg, leg.direction)
+        leg.direction = Direction.SENDONLY if other is not None and other.holding else Direction.SENDRECV
+        self._late[leg] = leg.direction
         if leg.session is not None:
             leg.session.accept_reinvite(leg.local.offer(leg.formats, leg.direction))
 
     def _alone(self, leg: Leg, description: SessionDescription, stream: AudioStream) -> bool:
-        """Answers without the other side, if nothing changes for it."""
+        """Answers without the other side, if there is none or nothing changes for it."""
+        if self._other(leg) is None:
+            self._solo(leg, description, stream)
+            return True
         before = leg.stream
         offered = {item.codec for item in stream.formats}
         if before is None or before.effective_direction is not stream.effective_direction:
@@ -230,23 +319,37 @@ class Negotiation:
         self._changed(leg)
         return True
 
+    def _solo(self, leg: Leg, description: SessionDescription, stream: AudioStream) -> None:
+        """Answers for ourselves. The codec stays if the party still offers it.
+
+        :raises NotAcceptable: nothing that we can speak.
+        """
+        agreed = {item.codec for item in leg.formats}
+        kept = tuple(item for item in offer_answer.carried(stream.formats) if item.codec in agreed)
+        if not any(item.name.lower() in PLAYABLE for item in kept):
+            kept = solo_formats(stream)
+        take_offer(leg, stream)
+        leg.formats = kept
+        leg.learn(stream.formats)
+        leg.direction = _within(Direction.SENDRECV, stream.effective_direction)
+        if leg.session is not None:
+            leg.session.accept_reinvite(leg.local.answer(description, kept, leg.direction, ptime=stream.ptime))
+        self._changed(leg)
+
     def _pass_on(self, leg: Leg, stream: AudioStream, description: SessionDescription | None) -> bool:
         other = self._other(leg)
-        if other.session is None:
+        if other is None or other.session is None or other in self._reopening:
             return False
         leg.learn(stream.formats)
         formats = offer_answer.renumbered(offer_answer.carried(stream.formats), other.known)
         direction = stream.effective_direction
-        pending = _Pending(leg, stream, formats, direction, description)
+        pending = _Pending(leg, stream, formats, direction, other, description)
         body = other.local.offer(formats, direction, ptime=stream.ptime, maxptime=stream.maxptime)
         if not other.session.reinvite(body):
             return False
         other.learn(formats)
         self._pending = pending
         return True
-
-    def _other(self, leg: Leg) -> Leg:
-        return self._legs[1] if leg is self._legs[0] else self._legs[0]
 
 
 def _within(wanted: Direction, offer: Direction) -> Direction:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from earwitness.domain.configuration import Station, Trunk
+from earwitness.domain.configuration import Station, Trunk, User
 from earwitness.edge.sip.registrar import Binding
 
 FAILOVER = frozenset({408, 500, 502, 503, 504})
@@ -37,6 +37,30 @@ class ToTrunk:
 
 
 Attempt = ToPhone | ToTrunk
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Attempts in their order, at least one; those of a group ring at once."""
+
+    groups: Sequence[Sequence[Attempt]]
+    address: str
+    """What was dialled, as the time line shows it."""
+    ring_s: float
+    user: User | None = None
+
+    @property
+    def phones(self) -> bool:
+        """Phones of ours ring, not a trunk."""
+        return isinstance(self.groups[0][0], ToPhone)
+
+    @property
+    def name(self) -> str | None:
+        """Who is called, if anybody knows."""
+        first = self.groups[0][0]
+        if self.user is not None:
+            return self.user.name
+        return first.station.name if isinstance(first, ToPhone) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Drives the tapes of one conversation: every event goes past the recording rules, and what they say is carried out.
 
-``Recorder.observe`` takes an event that is about to be written and gives the events that follow from it (tape opened,
-closed, withheld), to be written in the same batch. The media engine has its command by then. Nothing else in the edge
-opens or closes a tape.
+``Recorder.note`` takes an event that is about to be written, ``settle`` comes before a batch of them is written; both
+give the events that follow (tape opened, closed, withheld, destroyed), to be written in the same batch. The media
+engine has its command by then. Nothing else in the edge opens or closes a tape. While a trunk's tape is open its party
+hears the trunk's beep.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from earwitness.domain.recording.rules import (
     WithholdTape,
 )
 from earwitness.domain.recording.settings import TrunkRecording
-from earwitness.media.engine.interface import MediaEngine
+from earwitness.media.engine.interface import Beep, MediaEngine
 
 NewEvent = tuple[str, dict[str, Any]]
 """Type and data of an event that has no number yet."""
@@ -35,6 +36,7 @@ NO_ROOM = {"row": "spool", "why": "the disk for recordings is full"}
 class _Tape:
     tape_id: str
     leg_id: str
+    kind: str
     openings: int = 0
     open: bool = False
     opened_at: int = 0
@@ -53,18 +55,26 @@ class Recorder:
         trunks: Mapping[str, Trunk],
         new_id: Callable[[], str],
         spool_full: Callable[[], bool],
+        *,
+        stop_when_only_external: bool = True,
+        register_tape: Callable[[str], None] = lambda tape_id: None,
     ) -> None:
         """:param folder: the conversation's spool folder.
         :param trunks: by id, as they were when the conversation began.
         :param spool_full: asked before a tape is opened: whether its disk has no room for it.
+        :param stop_when_only_external: the organisation's setting for conferences (D3).
+        :param register_tape: told the id of each tape that is opened for the first time.
         """
         self._engine = engine
         self._folder = folder
         self._settings = {trunk_id: trunk.recording for trunk_id, trunk in trunks.items()}
-        self._rules = RecordingRules(self._settings)
+        self._rules = RecordingRules(self._settings, stop_when_only_external)
+        self._register_tape = register_tape
         self._new_id = new_id
         self._spool_full = spool_full
-        self._tapes: dict[tuple[str, str], _Tape] = {}
+        self._tapes: dict[tuple[str, str, int], _Tape] = {}
+        """By leg, kind and take."""
+        self._beeping: set[str] = set()
         self._doomed: set[str] = set()
 
     def heard_at(self, at: int | None) -> bool:
@@ -84,9 +94,26 @@ class Recorder:
         """Tapes (id and opening) that the engine has been told to close and has not completed."""
         return [(tape.tape_id, tape.openings - 1) for tape in self._tapes.values() if tape.open or tape.closing]
 
-    def observe(self, event: Event) -> list[NewEvent]:
-        """Carries out what follows from an event; gives the events to write behind it."""
-        return [made for command in self._rules.observe(event) for made in self._carry_out(command, event.at)]
+    def tape_ids(self) -> list[str]:
+        """Of every tape that was ever spoken of."""
+        return [tape.tape_id for tape in self._tapes.values()]
+
+    def refuses_user_recording(self) -> list[dict[str, str]]:
+        """Why a user recording may not start on this call; empty when it may."""
+        reason = self._rules.refuses_user_recording()
+        return [] if reason is None else [reason.to_document()]
+
+    def records(self, leg_id: str) -> bool:
+        """Whether the user of this leg has asked for a recording."""
+        return leg_id in self._rules.facts.recording_legs
+
+    def note(self, event: Event) -> list[NewEvent]:
+        """Carries out what follows from an event alone; gives the events to write behind it."""
+        return [made for command in self._rules.note(event) for made in self._carry_out(command, event.at)]
+
+    def settle(self, at: int) -> list[NewEvent]:
+        """Carries out what follows from all events noted since the last time; gives the events to write behind them."""
+        return [made for command in self._rules.settle() for made in self._carry_out(command, at)]
 
     def tape_closed(self, tape_id: str, opening: int) -> None:
         """The engine says that the files of an opening are complete."""
@@ -97,51 +124,80 @@ class Recorder:
             self._destroy(tape_id)
 
     def _carry_out(self, command: TapeCommand, at: int) -> list[NewEvent]:
-        key = (command.leg_id, command.kind)
+        key = (command.leg_id, command.kind, command.take)
         tape = self._tapes.get(key)
         if tape is None:
-            tape = self._tapes[key] = _Tape(self._new_id(), command.leg_id)
+            tape = self._tapes[key] = _Tape(self._new_id(), command.leg_id, command.kind)
+            self._register_tape(tape.tape_id)
         reasons = [reason.to_document() for reason in command.reasons]
+        about = {"tape_id": tape.tape_id, "leg_id": tape.leg_id, "kind": tape.kind}
         match command:
             case OpenTape() if self._spool_full():
-                values = {"tape_id": tape.tape_id, "leg_id": tape.leg_id, "kind": command.kind, "reasons": [NO_ROOM]}
-                return [("tape.withheld", values)]
+                return [("tape.withheld", {**about, "reasons": [NO_ROOM]})]
             case OpenTape():
-                return [self._open(tape, command.kind, reasons, at)]
+                return [self._open(tape, reasons, at)]
             case CloseTape():
                 if not tape.open:
                     return []
-                tape.open, tape.closing = False, True
-                self._engine.close_tape(tape.tape_id, at=at)
-                return [
-                    ("tape.closed", {"tape_id": tape.tape_id, "opening": tape.openings - 1, "reasons": reasons}),
-                ]
+                self._close(tape, at)
+                return [("tape.closed", {"tape_id": tape.tape_id, "opening": tape.openings - 1, "reasons": reasons})]
             case WithholdTape():
-                values = {"tape_id": tape.tape_id, "leg_id": tape.leg_id, "kind": command.kind, "reasons": reasons}
-                return [("tape.withheld", values)]
+                return [("tape.withheld", {**about, "reasons": reasons})]
             case DestroyTape():
                 self._doomed.add(tape.tape_id)
+                if tape.open:
+                    self._close(tape, at)
                 if not tape.closing:
                     self._destroy(tape.tape_id)
-                return []
+                return [("tape.destroyed", {**about, "reasons": reasons})]
 
-    def _open(self, tape: _Tape, kind: str, reasons: list[dict[str, str]], at: int) -> NewEvent:
-        leg = self._rules.facts.legs.get(tape.leg_id)
-        settings = self._settings.get((leg.trunk_id if leg is not None else None) or "", TrunkRecording())
+    def _settings_of(self, leg_id: str) -> TrunkRecording:
+        leg = self._rules.facts.legs.get(leg_id)
+        return self._settings.get((leg.trunk_id if leg is not None else None) or "", TrunkRecording())
+
+    def _open(self, tape: _Tape, reasons: list[dict[str, str]], at: int) -> NewEvent:
+        settings = self._settings_of(tape.leg_id)
         opening = tape.openings
         self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
         tape.openings += 1
         tape.open, tape.closing, tape.opened_at = True, False, at
+        self._beep(tape.leg_id)
         values = {
             "tape_id": tape.tape_id,
             "opening": opening,
             "leg_id": tape.leg_id,
-            "kind": kind,
+            "kind": tape.kind,
             "dual_channel": settings.dual_channel,
             "audio_format": settings.audio_format,
             "reasons": reasons,
         }
+        if settings.level_control:
+            values["level_control"] = True
         return ("tape.opened", values)
+
+    def _close(self, tape: _Tape, at: int) -> None:
+        tape.open, tape.closing = False, True
+        self._engine.close_tape(tape.tape_id, at=at)
+        self._beep(tape.leg_id)
+
+    def _beep(self, leg_id: str) -> None:
+        """The party of a leg hears the beep exactly while its trunk or consult tape is open."""
+        beep = self._settings_of(leg_id).beep
+        recorded = any(t.open and t.leg_id == leg_id and t.kind != "user" for t in self._tapes.values())
+        if recorded and beep.enabled and leg_id not in self._beeping:
+            self._beeping.add(leg_id)
+            tone = Beep(
+                beep.amplitude_db,
+                beep.duration_ms,
+                beep.frequency_hz,
+                beep.interval_ms,
+                beep.tone2_amplitude_db,
+                beep.tone2_frequency_hz,
+            )
+            self._engine.beep(leg_id, tone)
+        elif not recorded and leg_id in self._beeping:
+            self._beeping.discard(leg_id)
+            self._engine.beep(leg_id, None)
 
     def _destroy(self, tape_id: str) -> None:
         for path in self._folder.glob(f"{tape_id}.*.rtpdump"):

@@ -10,7 +10,7 @@ from a station          1. a station with that extension or user name
                         otherwise 404
 ======================  ==========================================================================================
 
-A user rings on all stations at once.
+A user rings on all stations at once. A call route may also lead into a flow or a queue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from earwitness.domain.configuration import Station, Trunk, User
+from earwitness.domain.configuration import Flow, Queue, Station, Trunk, User
 from earwitness.edge.calls.directory import Directory
 from earwitness.edge.sip.trunks import normalise_number
 
@@ -47,7 +47,21 @@ class Refuse:
     why: str
 
 
-Destination = Ring | Dial | Refuse
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait in this queue."""
+
+    queue: Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Go through this flow."""
+
+    flow: Flow
+
+
+Destination = Ring | Dial | Wait | Run | Refuse
 
 
 def from_trunk(directory: Directory, dialled: str) -> Destination:
@@ -80,7 +94,16 @@ def _follow(directory: Directory, kind: str, target: str) -> Destination:
         return _ring_user(directory, target)
     if kind == "number":
         return _dial(directory, target)
-    return Refuse(480, f"call routes to a {kind} are not available on this edge")
+    if kind == "queue":
+        queue = directory.queue(target)
+        return Wait(queue) if queue is not None else Refuse(404, "the queue does not exist any more")
+    flow = directory.flow(target)
+    return Run(flow) if flow is not None else Refuse(404, "the flow does not exist any more, or is not published")
+
+
+def of_kind(directory: Directory, kind: str, target: str) -> Destination:
+    """Where ``user``, ``queue`` and ``flow`` (by id) and ``address`` (as a phone of ours would dial it) lead."""
+    return from_station(directory, target) if kind == "address" else _follow(directory, kind, target)
 
 
 def _ring_user(directory: Directory, user_id: str) -> Destination:

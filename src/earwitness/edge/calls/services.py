@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from earwitness.domain.configuration import Prompt
+from earwitness.edge.calls.flow_book import FlowBook
+from earwitness.edge.calls.reach import Reach
 from earwitness.edge.calls.writer import Backlog
+from earwitness.edge.prompts import Broken, Job, Ready
 from earwitness.edge.sip.events import Address, Authenticate, Flow, SessionHandler, Target
+from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.session import Session
+from earwitness.edge.sip.transaction_server import ServerTransaction
+from earwitness.flows.values import AudioItem
 from earwitness.media.engine.interface import MediaEngine
 
 if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
+    from earwitness.edge.calls.hall import Hall
+    from earwitness.edge.calls.leg import Leg
 
 
 class Timer(Protocol):
@@ -40,6 +49,26 @@ class Caller(Protocol):
     def flow_to(self, transport: str, remote: Address) -> Flow:
         """The way to an address."""
 
+    def session_for(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        """The session of a dialog."""
+
+
+class Prompts(Protocol):
+    """Makes what callers are played."""
+
+    def fetch(
+        self, items: Sequence[AudioItem], prompts: Iterable[Prompt], done: Callable[[Ready | Broken], None]
+    ) -> Job:
+        """See ``PromptShelf``."""
+
+
+class InDialog(Protocol):
+    """Answers requests that a party sends within its call."""
+
+    def __call__(
+        self, conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request, /
+    ) -> None: ...
+
 
 @dataclass(slots=True)
 class Services:
@@ -53,15 +82,22 @@ class Services:
     spool: Path
     media_hosts: Callable[[str], tuple[str, str]]
     """SIP address of a peer -> (address to bind its media to, address to advertise or "" for the same)."""
+    reach: Reach
+    hall: Hall
+    flows: FlowBook
+    prompts: Prompts
+    in_dialog: InDialog
     register_leg: Callable[[str, Conversation], None]
     forget_leg: Callable[[str], None]
+    conversation_of: Callable[[str], Conversation | None]
+    """Whose leg it is."""
+    register_tape: Callable[[str, Conversation], None]
+    forget_tape: Callable[[str], None]
     connection_lost: Callable[[int], None]
     """A phone cannot be reached over this TCP connection any more."""
     backlog: Backlog
     spool_full: Callable[[], bool]
     """No room for new recordings."""
-    allow: tuple[str, ...]
-    """Methods that we take."""
     edge_id: str = ""
     dead_peer_s: float = 30.0
     """How often a silent peer is asked."""

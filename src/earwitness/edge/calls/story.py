@@ -1,7 +1,8 @@
 """The events of one conversation: numbered, timed, held against the recording rules, written, and published.
 
-``tell`` collects; ``flush`` writes what was collected in one batch. A step of the conversation tells all that it means
-and flushes before it lets the peers go on, so what is on disk is never behind what the callers know.
+``tell`` collects; ``flush`` writes what was collected in one batch, with what the recording rules make of it: the
+events of a batch happened at one moment, so it is judged when it is complete. A step of the conversation tells all
+that it means and flushes before it lets the peers go on, so what is on disk is never behind what the callers know.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Story:
         self._batch: list[Event] = []
 
     def tell(self, event_type: str, *, at: int | None = None, **data: Any) -> int:
-        """Adds an event, and those that follow from it by the recording rules. Gives its time.
+        """Adds an event, and those that follow from it alone by the recording rules. Gives its time.
 
         :param at: UTC microseconds; None: now. Never in the future, never before the event before it.
         :raises EventError: not in the vocabulary.
@@ -49,7 +50,7 @@ class Story:
         event = Event(self._seq, self._last, event_type, data)
         self._seq += 1
         self._batch.append(event)
-        for follow_type, follow_data in self._recorder.observe(event):
+        for follow_type, follow_data in self._recorder.note(event):
             self.tell(follow_type, at=event.at, **follow_data)
         return event.at
 
@@ -59,7 +60,9 @@ class Story:
         return self._last
 
     def flush(self) -> bool:
-        """Writes the batch. False when the disk did not take it; it is kept and tried again."""
+        """Settles and writes the batch. False when the disk did not take it; it is kept and tried again."""
+        for follow_type, follow_data in self._recorder.settle(self._last):
+            self.tell(follow_type, at=self._last, **follow_data)
         if not self._batch:
             return self._log.flush()
         batch, self._batch = self._batch, []

@@ -22,25 +22,33 @@ from earwitness.domain.conversation.events import Event
 from earwitness.edge.calls import routing
 from earwitness.edge.calls.authentication import Authenticator, Ruling
 from earwitness.edge.calls.conversation import Conversation
+from earwitness.edge.calls.dialler import Presentation
 from earwitness.edge.calls.directory import Directory
-from earwitness.edge.calls.plan import Attempt, Final, ToPhone, ToTrunk
+from earwitness.edge.calls.flow_book import FlowBook
+from earwitness.edge.calls.hall import Hall
+from earwitness.edge.calls.leg import Leg
+from earwitness.edge.calls.origination import Origination
+from earwitness.edge.calls.plan import Final
+from earwitness.edge.calls.reach import Reach
 from earwitness.edge.calls.registration import Registration
-from earwitness.edge.calls.services import Caller, Services, Timer
+from earwitness.edge.calls.requests import InDialog
+from earwitness.edge.calls.services import Caller, Prompts, Services, Timer
+from earwitness.edge.calls.takeover import take_over
+from earwitness.edge.calls.transfer import Goal
 from earwitness.edge.calls.writer import Backlog
 from earwitness.edge.sip.headers import SipParseError
 from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.registrar import Registrar
-from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.session_uas import UasSession
 from earwitness.edge.sip.transaction_server import ServerTransaction
-from earwitness.edge.sip.trunks import normalise_number, split_address
+from earwitness.edge.sip.trunks import normalise_number
 from earwitness.edge.sip.uri import NameAddr, parse_name_addr
 from earwitness.media.engine import interface as media
 from earwitness.media.engine.interface import MediaEngine
 
 log = structlog.get_logger()
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REGISTER")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY", "REGISTER")
 """Methods that the edge takes."""
 
 Subscriber = Callable[[str, Event], None]
@@ -75,6 +83,8 @@ class Switchboard:
         unix_time: Callable[[], float],
         call_later: Callable[[float, Callable[[], None]], Timer],
         media_hosts: Callable[[str], tuple[str, str]],
+        hall: Hall,
+        prompts: Prompts,
         touched: Callable[[], None] = lambda: None,
         registrations_changed: Callable[[], None] = lambda: None,
     ) -> None:
@@ -95,10 +105,16 @@ class Switchboard:
         self._unix_time = unix_time
         self._touched = touched
         self._legs: dict[str, Conversation] = {}
+        self._tapes: dict[str, Conversation] = {}
+        self.flows = FlowBook()
+        self.hall = hall
+        self._prompts = prompts
+        self._reach = Reach(registrar, unix_time, self._cannot_record, lambda: self.resolved)
         self._subscribers: list[Subscriber] = []
         self._draining = False
         self._authenticator = Authenticator(directory.snapshot.realm, rng, clock)
-        self._registration = Registration(registrar, self._authenticator, unix_time, registrations_changed)
+        self._registrations_changed = registrations_changed
+        self._registration = Registration(registrar, self._authenticator, unix_time, self._registered)
         self._call_later = call_later
         self._media_hosts = media_hosts
         self._spool = spool
@@ -117,12 +133,19 @@ class Switchboard:
             random=self._rng,
             spool=self._spool,
             media_hosts=self._media_hosts,
+            reach=self._reach,
+            hall=self.hall,
+            flows=self.flows,
+            prompts=self._prompts,
+            in_dialog=InDialog(ALLOW, sip.session_for),
             register_leg=self._legs.__setitem__,
             forget_leg=self._forget_leg,
+            conversation_of=self._legs.get,
+            register_tape=self._tapes.__setitem__,
+            forget_tape=self._forget_tape,
             connection_lost=self._connection_lost,
             backlog=self.backlog,
             spool_full=lambda: self.spool_full,
-            allow=ALLOW,
             edge_id=options.edge_id,
             dead_peer_s=options.dead_peer_s,
             both_silent_s=options.both_silent_s,
@@ -142,12 +165,22 @@ class Switchboard:
     def use(self, directory: Directory) -> None:
         """A new configuration, for new calls; bindings of stations that are gone are dropped."""
         self.directory = directory
+        self.hall.configure(directory.snapshot)
         self._authenticator.use_realm(directory.snapshot.realm)
         for binding in self.registrar.all_bindings(self._unix_time()):
             if directory.station(binding.station_id) is None:
                 self.registrar.remove_station(binding.station_id)
         for problem in directory.trunks.problems:
             log.warning("configuration problem", problem=problem)
+        self.check_phones()
+
+    def check_phones(self) -> None:
+        """Tells the queues which users have a phone that is registered; to be called when bindings may have expired."""
+        directory = self.directory
+        bound = {binding.station_id for binding in self.registrar.all_bindings(self._unix_time())}
+        stations = (directory.station(station_id) for station_id in bound)
+        users = [station.user_id for station in stations if station is not None and station.user_id is not None]
+        self.hall.reachable(users, [user.id for user in directory.snapshot.users])
 
     def knows(self, host: str) -> bool:
         """A trunk's peer or a registered phone is at this address."""
@@ -201,6 +234,10 @@ class Switchboard:
             return
         if station is not None:
             session.pin()
+        replaced = session.replaces
+        if replaced is not None:
+            take_over(session, station, replaced.owner if isinstance(replaced.owner, Leg) else None, self._services)
+            return
         self._begin(session, request, directory, self._services, trunk, station)
 
     # From the media engine.
@@ -208,7 +245,13 @@ class Switchboard:
     def on_media_event(self, event: media.MediaEvent) -> None:
         """Hands an event to the conversation that it concerns."""
         match event:
-            case media.Silence(leg_id=leg_id) | media.Activity(leg_id=leg_id) | media.Digit(leg_id=leg_id):
+            case (
+                media.Silence(leg_id=leg_id)
+                | media.Activity(leg_id=leg_id)
+                | media.Digit(leg_id=leg_id)
+                | media.Code(leg_id=leg_id)
+                | media.PlayEnded(leg_id=leg_id)
+            ):
                 conversation = self._legs.get(leg_id)
                 leg = conversation.legs.get(leg_id) if conversation is not None else None
                 if conversation is None or leg is None:
@@ -216,9 +259,13 @@ class Switchboard:
                 if isinstance(event, media.Silence):
                     conversation.silence(leg)
                 elif isinstance(event, media.Activity):
-                    conversation.activity(leg)
+                    conversation.activity_of(leg)
                 elif isinstance(event, media.Digit):
                     conversation.digit(leg, event.digit, event.at)
+                elif isinstance(event, media.Code):
+                    conversation.code(leg)
+                else:
+                    conversation.play_ended(leg, event.play_id, event.error)
             case media.SourceChanged(leg_id=leg_id):
                 self._fact(
                     leg_id,
@@ -241,16 +288,16 @@ class Switchboard:
                     to_us=event.to_us,
                     cause=event.cause,
                 )
-            case media.TapeClosed(leg_id=leg_id):
-                conversation = self._legs.get(leg_id)
+            case media.TapeClosed(tape_id=tape_id):
+                conversation = self._tapes.get(tape_id)
                 if conversation is not None:
                     conversation.tape_closed(event.tape_id, event.opening)
-            case media.TapeFailed(leg_id=leg_id):
-                log.error("tape cannot be written", tape=event.tape_id, error=event.error)
+            case media.TapeFailed(tape_id=tape_id, opening=opening, error=error):
+                log.error("tape cannot be written", tape=tape_id, error=error)
                 self.counters["tape failed"] += 1
-                self._fact(
-                    leg_id, "tape.failed", event.at, tape_id=event.tape_id, opening=event.opening, error=event.error
-                )
+                conversation = self._tapes.get(tape_id)
+                if conversation is not None:
+                    conversation.media_fact("tape.failed", event.at, tape_id=tape_id, opening=opening, error=error)
             case media.LegFailed(leg_id=leg_id):
                 self.counters["leg failed"] += 1
                 conversation = self._legs.get(leg_id)
@@ -269,6 +316,13 @@ class Switchboard:
 
     def _forget_leg(self, leg_id: str) -> None:
         self._legs.pop(leg_id, None)
+
+    def _forget_tape(self, tape_id: str) -> None:
+        self._tapes.pop(tape_id, None)
+
+    def _registered(self) -> None:
+        self.check_phones()
+        self._registrations_changed()
 
     def _fact(self, leg: str, event_type: str, at: int | None, **data: object) -> None:
         conversation = self._legs.get(leg)
@@ -300,7 +354,40 @@ class Switchboard:
         else:
             destination = routing.from_trunk(directory, dialled)
             direction = "inbound"
-        private = _private(request)
+        shown = Presentation(ani, user.name if user is not None else name, _private(request), user, _forwards(request))
+        conversation = self._make(services, directory)
+        try:
+            if conversation.begin(session, shown, direction=direction, dnis=dialled, trunk=trunk, station=station):
+                self._route(conversation, directory, destination)
+            else:
+                self.conversations.pop(conversation.id, None)
+        except Exception:
+            log.exception("a call broke", conversation=conversation.id)
+            session.reject(500)
+            conversation.broke()
+            self.conversations.pop(conversation.id, None)
+
+    def call(self, user_id: str, goal: Goal, *, queue_id: str | None = None) -> Conversation | str:
+        """A user wants to call: his phone rings, and when he answers, the goal is called. Gives why it cannot be.
+
+        :param queue_id: on whose behalf.
+        """
+        services, directory = self._services, self.directory
+        if services is None or self._draining or len(self.conversations) >= self._options.max_calls:
+            return "no further calls can be taken at the moment"
+        conversation = self._make(services, directory)
+        try:
+            problem = Origination(conversation, user_id, goal, queue_id=queue_id).begin()
+        except Exception:
+            log.exception("a call broke", conversation=conversation.id)
+            conversation.broke()
+            problem = "an error of ours"
+        if problem is not None:
+            self.conversations.pop(conversation.id, None)
+            return problem
+        return conversation
+
+    def _make(self, services: Services, directory: Directory) -> Conversation:
         conversation_id = services.new_id()
 
         def publish(event: Event) -> None:
@@ -310,67 +397,27 @@ class Switchboard:
 
         conversation = Conversation(conversation_id, services, directory, publish, self._gone)
         self.conversations[conversation_id] = conversation
-        try:
-            began = conversation.begin(
-                session,
-                direction=direction,
-                ani=ani,
-                dnis=dialled,
-                trunk=trunk,
-                station=station,
-                user=user,
-                name=name,
-                private=private,
-            )
-            if began:
-                self._route(conversation, directory, destination)
-            else:
-                self.conversations.pop(conversation_id, None)
-        except Exception:
-            log.exception("a call broke", conversation=conversation_id)
-            session.reject(500)
-            conversation.broke()
-            self.conversations.pop(conversation_id, None)
+        return conversation
 
     def _route(self, conversation: Conversation, directory: Directory, destination: routing.Destination) -> None:
         match destination:
             case routing.Refuse(status=status, why=why):
                 log.info("call refused", conversation=conversation.id, status=status, why=why)
                 conversation.refuse(Final(status, None, "rejected"))
-            case routing.Ring(stations=stations, user=user):
-                now = self._unix_time()
-                phones = [ToPhone(s, binding) for s in stations for binding in self.registrar.bindings(s.id, now)]
-                if not phones:
-                    conversation.refuse(Final(480, "Not Registered", "rejected"))
-                    return
-                address = stations[0].extension or stations[0].username
-                conversation.dial([phones], user=user, ring_s=directory.snapshot.ring_timeout_s, address=address)
-            case routing.Dial(number=number, trunks=trunks):
-                usable = [trunk for trunk in trunks if not self._cannot_record(trunk)]
-                if len(usable) < len(trunks):
-                    log.error("trunks left out: calls over them cannot be recorded", left=len(usable))
-                attempts = [attempt for trunk in usable for attempt in self._servers(trunk, number)]
-                if not attempts:
-                    conversation.refuse(Final(503, None, "rejected"))
-                    return
-                ring_s = max(trunk.max_dial_s for trunk in trunks)
-                conversation.dial([[attempt] for attempt in attempts], user=None, ring_s=ring_s, address=number)
+            case routing.Wait(queue=queue):
+                conversation.wait(queue)
+            case routing.Run(flow=flow):
+                conversation.run(flow)
+            case routing.Ring() | routing.Dial():
+                groups = self._reach.groups(directory, destination)
+                if isinstance(groups, Final):
+                    conversation.refuse(groups)
+                else:
+                    conversation.dial(groups)
 
     def _cannot_record(self, trunk: Trunk) -> bool:
         """This trunk's calls must be recorded, and cannot be at the moment."""
         return self.spool_full and trunk.recording.enabled and trunk.refuse_unrecordable
-
-    def _servers(self, trunk: Trunk, number: str) -> list[Attempt]:
-        found: list[Attempt] = []
-        if trunk.transport not in ("udp", "tcp"):
-            log.error("this trunk's transport is not supported", trunk=trunk.name, transport=trunk.transport)
-            return found
-        for server in trunk.servers:
-            host, port = split_address(server, 5060)
-            for address in self.resolved.get(host, (host,)):
-                if is_address(address):
-                    found.append(ToTrunk(trunk, number, address, port or 5060))  # noqa: PERF401
-        return found
 
     def _gone(self, conversation: Conversation) -> None:
         self.conversations.pop(conversation.id, None)
@@ -405,3 +452,9 @@ def _caller(request: Request, *, trusted: bool) -> tuple[str, str]:
     except SipParseError:
         number = ""
     return number, (who.display or request.from_.display)[:200]
+
+
+def _forwards(request: Request) -> int:
+    """Max-Forwards for the onward call: what came in, less one."""
+    value = request.get("max-forwards") or ""
+    return max(0, min(int(value), 70) - 1) if value.isascii() and value.isdigit() and len(value) < 4 else 69

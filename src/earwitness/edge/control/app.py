@@ -1,4 +1,4 @@
-"""The control API of a running edge: what goes on in it, live events, and hanging up.
+"""The control API of a running edge: what goes on in it, live events, and what calls and agents are to do.
 
 For the web process on the same machine (or network), never for users. Every request carries ``Authorization: Bearer``
 with the token of ``DATA/run/control.token``.
@@ -8,6 +8,12 @@ with the token of ``DATA/run/control.token``.
 ``GET /conversations``                 conversations in progress: events so far and the time line folded from them
 ``GET /conversations/{id}``            one of them; 404 when it is not in progress here
 ``POST /conversations/{id}/disconnect``  hang up on everybody; body may be ``{"by": "<participant or user id>"}``
+``POST /conversations/{id}/commands``  ``{"do": …, …}``: see ``edge.calls.commands``; 200 with the command's answer
+``POST /calls``                        ``{"user", "to", "on_behalf_of_queue"?}``: rings the user's phone, then calls
+``GET /agents``                        every user as the queues see one
+``PUT /agents/{id}``                   ``{"on_queue"?, "status"?: "IDLE"}``
+``DELETE /agents/{id}/acw``            the agent's wrap-up was given; ``?participant=`` names one of several
+``GET /queues``                        who waits, and how many agents are there
 ``GET /registrations``                 bindings of all stations
 ``POST /reload``                       read the configuration now; answers with its version
 ``WS /events``                         every event once it is written: ``{"conversation_id": …, "event": {…}}``
@@ -32,8 +38,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from earwitness.domain.conversation.events import Event
 from earwitness.domain.conversation.timeline import fold
+from earwitness.edge.calls.commands import CommandError, carry_out, goal_of
 from earwitness.edge.calls.conversation import Conversation
 from earwitness.edge.calls.switchboard import Switchboard
+from earwitness.edge.queues.desk import UnknownAgent
 
 MAX_BEHIND = 10_000
 """Events that a listener may be behind before its connection is closed."""
@@ -93,14 +101,61 @@ def make_app(
         found = switchboard.conversations.get(request.path_params["id"])
         if found is None:
             return _error(404, "no such conversation in progress")
-        body = await request.body()
-        try:
-            values = json.loads(body) if body.strip() else {}
-        except ValueError:
-            return _error(400, "the body is not JSON")
-        by = values.get("by") if isinstance(values, dict) else None
+        values = await _body(request)
+        if values is None:
+            return _error(400, "the body is no JSON object")
+        by = values.get("by")
         found.disconnect(by=by if isinstance(by, str) else None)
         return JSONResponse({"id": found.id}, 202)
+
+    async def commands(request: Request) -> Response:
+        found = switchboard.conversations.get(request.path_params["id"])
+        if found is None:
+            return _error(404, "no such conversation in progress")
+        values = await _body(request)
+        if values is None:
+            return _error(400, "the body is no JSON object")
+        try:
+            return JSONResponse(carry_out(found, values))
+        except CommandError as error:
+            return _error(error.status, error.message, error.code)
+
+    async def calls(request: Request) -> Response:
+        values = await _body(request)
+        user = values.get("user") if values is not None else None
+        queue = values.get("on_behalf_of_queue") if values is not None else None
+        if values is None or not isinstance(user, str) or not isinstance(queue, str | None):
+            return _error(400, "'user' must be a text, and so must 'on_behalf_of_queue'")
+        try:
+            made = switchboard.call(user, goal_of(values), queue_id=queue)
+        except CommandError as error:
+            return _error(error.status, error.message, error.code)
+        return _error(409, made, "conflict") if isinstance(made, str) else JSONResponse({"id": made.id}, 201)
+
+    async def agents(request: Request) -> Response:
+        return JSONResponse({"agents": [dataclasses.asdict(agent) for agent in switchboard.hall.desk.agents()]})
+
+    async def agent(request: Request) -> Response:
+        values = await _body(request)
+        on_queue = values.get("on_queue") if values is not None else None
+        status = values.get("status") if values is not None else None
+        if values is None or not isinstance(on_queue, bool | None) or not isinstance(status, str | None):
+            return _error(400, "'on_queue' must be true or false, and 'status' a text")
+        try:
+            switchboard.hall.set_agent(request.path_params["id"], on_queue, status)
+        except UnknownAgent:
+            return _error(404, "no such user")
+        except ValueError as error:
+            return _error(400, str(error))
+        return JSONResponse(dataclasses.asdict(switchboard.hall.desk.agent(request.path_params["id"])))
+
+    async def wrapped_up(request: Request) -> Response:
+        switchboard.hall.end_acw(request.path_params["id"], request.query_params.get("participant"))
+        return Response(status_code=204)
+
+    async def queues(request: Request) -> Response:
+        found = switchboard.hall.desk.queues(switchboard.hall.now_us())
+        return JSONResponse({"queues": [dataclasses.asdict(queue) for queue in found]})
 
     async def registrations(request: Request) -> Response:
         found = switchboard.registrar.all_bindings(unix_time())
@@ -122,6 +177,12 @@ def make_app(
             Route("/conversations", guarded(conversations)),
             Route("/conversations/{id}", guarded(conversation)),
             Route("/conversations/{id}/disconnect", guarded(disconnect), methods=["POST"]),
+            Route("/conversations/{id}/commands", guarded(commands), methods=["POST"]),
+            Route("/calls", guarded(calls), methods=["POST"]),
+            Route("/agents", guarded(agents)),
+            Route("/agents/{id}", guarded(agent), methods=["PUT"]),
+            Route("/agents/{id}/acw", guarded(wrapped_up), methods=["DELETE"]),
+            Route("/queues", guarded(queues)),
             Route("/registrations", guarded(registrations)),
             Route("/reload", guarded(read_again), methods=["POST"]),
             WebSocketRoute("/events", events),
@@ -169,5 +230,15 @@ def _document(conversation: Conversation) -> dict[str, Any]:
     }
 
 
-def _error(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"status": status, "message": message}, status)
+async def _body(request: Request) -> dict[str, Any] | None:
+    """The JSON object in the body, empty without one; None: it is something else."""
+    body = await request.body()
+    try:
+        values = json.loads(body) if body.strip() else {}
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def _error(status: int, message: str, code: str = "") -> JSONResponse:
+    return JSONResponse({"status": status, "code": code, "message": message}, status)

@@ -1,0 +1,161 @@
+"""Requests that a party sends within its call: INFO (keys, and whatever else phones tell each other) and REFER.
+
+REFER is taken from phones of ours only: a carrier that could transfer would dial at our expense. Without Replaces it is
+a blind transfer; with Replaces it names another call of the same phone, and the two become one: whoever was on the
+other call moves into this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from earwitness.edge.calls.leg import Leg
+from earwitness.edge.calls.transfer import Goal, Report, Transfer
+from earwitness.edge.calls.waiting import QueueWait
+from earwitness.edge.sip import refer as sip_refer
+from earwitness.edge.sip.headers import SipParseError
+from earwitness.edge.sip.message import Request, Response
+from earwitness.edge.sip.session import Session
+from earwitness.edge.sip.transaction_server import ServerTransaction
+from earwitness.edge.sip.trunks import normalise_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from earwitness.edge.calls.conversation import Conversation
+
+log = structlog.get_logger()
+
+
+class InDialog:
+    """Answers requests within calls."""
+
+    def __init__(self, allow: tuple[str, ...], session_for: Callable[[str, str, str], Session | None]) -> None:
+        """:param session_for: the session of (Call-ID, our tag, the peer's tag)."""
+        self._allow = allow
+        self._session_for = session_for
+
+    def __call__(self, conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        if request.method == "INFO":
+            _info(conversation, leg, transaction, request)
+        elif request.method == "REFER":
+            self._refer(conversation, leg, transaction, request)
+        else:
+            transaction.respond(405, None, [("Allow", ", ".join(self._allow))])
+
+    def _refer(self, conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        session = leg.session
+        if session is None or leg.station is None:
+            transaction.respond(403)
+            return
+        asked = sip_refer.receive_refer(session, transaction, request)
+        if asked is None:
+            return
+        if leg not in conversation.main or len(conversation.main) < 2 or conversation.activity is not None:
+            asked.refuse(491 if conversation.activity is not None else 480)
+            return
+        replaces = asked.refer.replaces
+        if replaces is None:
+            self._blind(conversation, leg, asked)
+            return
+        other = self._session_for(replaces.call_id, replaces.to_tag, replaces.from_tag)
+        other_leg = other.owner if other is not None else None
+        if not isinstance(other_leg, Leg) or other_leg.station is not leg.station:
+            asked.refuse(481)
+            return
+        attended(conversation, leg, other_leg, asked)
+
+    def _blind(self, conversation: Conversation, leg: Leg, asked: sip_refer.Transfer) -> None:
+        try:
+            number = normalise_number(asked.refer.user)
+        except SipParseError:
+            number = ""
+        if not number:
+            asked.refuse(404)
+            return
+        if not asked.accept():
+            return
+
+        def report(state: Report) -> None:
+            if state.status < 200:
+                asked.progress(state.status, state.reason)
+            else:
+                asked.final(state.status, state.reason)
+
+        Transfer(conversation, leg, Goal("address", number), by=leg.participant_id, report=report).begin()
+
+
+def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_refer.Transfer) -> None:
+    """Joins the parties of two calls of one phone; the phone leaves both."""
+    other = conversation.services.conversation_of(other_leg.id)
+    if other is None or other is conversation or not other_leg.answered or other_leg not in other.main:
+        asked.refuse(481)
+        return
+    if isinstance(other.activity, QueueWait):
+        queue = other.activity.queue
+        if asked.accept():
+            other.disconnect("transfer", cause_of_legs="transfer")
+            report: list[Report] = []
+            Transfer(
+                conversation, leg, Goal("queue", queue.id), by=leg.participant_id, kind="attended", report=report.append
+            ).begin()
+            asked.final(report[-1].status if report else 200)
+        return
+    movers = [mover for mover in other.main if mover is not other_leg]
+    if other.activity is not None or not movers:
+        asked.refuse(491)
+        return
+    if not asked.accept():
+        return
+    by = leg.participant_id
+    moved = [other.hand_out(mover) for mover in movers]
+    for mover, person in zip(movers, moved, strict=True):
+        conversation.take_in(mover, person)
+    external = any(mover.trunk is not None for mover in movers)
+    conversation.story.tell(
+        "transferred",
+        kind="attended",
+        target=str(moved[0].facts.get("address") or ""),
+        target_type="address",
+        external=external,
+        by=by,
+        participant_id=movers[0].participant_id,
+    )
+    asked.final(200)
+    conversation.release(leg, "transfer", hang_up=True)
+    conversation.arrange()
+    conversation.story.flush()
+    other.disconnect("transfer", cause_of_legs="transfer")
+
+
+def _info(conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+    other = conversation.partner(leg)
+    keys = _keys(request)
+    if other is None or other.session is None:
+        transaction.respond(200 if keys or conversation.activity is not None else 480)
+    else:
+
+        def answered(response: Response | None) -> None:
+            transaction.respond(response.status if response is not None else 408)
+
+        headers = [(name, value) for key, name, value in request.fields if key == "info-package"]
+        content_type = request.get("content-type") or ""
+        if not other.session.request_in_dialog("INFO", headers, request.body, content_type, answered):
+            transaction.respond(480)
+            return
+    for key in keys:
+        conversation.digit(leg, key)
+
+
+def _keys(request: Request) -> list[str]:
+    """The keys that an INFO tells, as old phones do."""
+    if request.content_type != "application/dtmf-relay":
+        return []
+    found = []
+    for line in request.body.decode("ascii", "replace").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip().lower() == "signal" and value.strip()[:1] in tuple("0123456789*#ABCD"):
+            found.append(value.strip()[:1])
+    return found
