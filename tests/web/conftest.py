@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import socket
@@ -121,6 +122,43 @@ class FakeEdge:
         """What it was told, in order: method, path, body."""
         self.refusal: tuple[int, dict[str, Any]] | None = None
         """Given in answer to whatever it is told next."""
+        self.replies: dict[str, dict[str, Any]] = {}
+        """What a command answers, by its name."""
+        self.listeners: list[asyncio.Queue[str | None]] = []
+        """Of whoever listens to events; None closes the connection."""
+
+    @property
+    def commands(self) -> list[dict[str, Any]]:
+        """The commands that it was given, in order."""
+        return [body for _, path, body in self.told if path.endswith("/commands")]
+
+    async def _listen(self, receive: Any, send: Any) -> None:
+        """``WS /events``: whatever is put into the listener's queue."""
+        await receive()
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        await send({"type": "websocket.accept"})
+        self.loop = asyncio.get_running_loop()
+        self.listeners.append(queue)
+        gone = asyncio.ensure_future(receive())
+        try:
+            while True:
+                due = asyncio.ensure_future(queue.get())
+                await asyncio.wait({due, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not due.done():
+                    due.cancel()
+                    return
+                if (text := due.result()) is None:
+                    await send({"type": "websocket.close", "code": 1013})
+                    return
+                await send({"type": "websocket.send", "text": text})
+        finally:
+            self.listeners.remove(queue)
+            gone.cancel()
+
+    def tell(self, text: str | None) -> None:
+        """Sends a text to everybody who listens; None: closes their connections."""
+        for queue in list(self.listeners):
+            self.loop.call_soon_threadsafe(queue.put_nowait, text)
 
     def _agent(self, method: str, user_id: str, rest: list[str], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         known = {"user_id": user_id, "on_queue": False, "status": "OFF_QUEUE", "since": NOW, "acw": None}
@@ -135,6 +173,9 @@ class FakeEdge:
         return 200, agent
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await self._listen(receive, send)
+            return
         headers, content = dict(scope["headers"]), b""
         if scope["type"] == "http":
             more = True
@@ -154,6 +195,10 @@ class FakeEdge:
             if path[2:] == ["disconnect"]:
                 self.disconnected.append(path[1])
                 status = 202
+            elif path[2:] == ["commands"]:
+                status, document = 200, self.replies.get(json.loads(content)["do"], {})
+        elif path == ["calls"]:
+            status, document = 201, {"id": new_id()}
         elif path == ["agents"]:
             status, document = 200, {"agents": list(self.agents.values())}
         elif path == ["queues"]:
@@ -178,7 +223,7 @@ class Running:
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_config=None, lifespan="auto", timeout_keep_alive=60)
+        config = uvicorn.Config(app, log_config=None, lifespan="auto", timeout_keep_alive=60, ws="websockets-sansio")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True)
 

@@ -294,6 +294,7 @@ def _pause_others(parts: Services, caller: Caller, conversation_id: str, body: R
     any_of(SNIPPET),
     status=202,
     returns=str,
+    each_time=True,
 )
 def record_snippet(
     caller: Signed, parts: Parts, conversationId: str, participantId: str, body: SnippetRequest
@@ -307,7 +308,14 @@ def record_snippet(
     return Response(status_code=202)
 
 
-@family.operation("POST", CONVERSATION + ONE + "/digits", "post_conversation_participant_digits", SIGNED_IN, status=204)
+@family.operation(
+    "POST",
+    CONVERSATION + ONE + "/digits",
+    "post_conversation_participant_digits",
+    SIGNED_IN,
+    status=204,
+    each_time=True,
+)
 def send_digits(caller: Signed, parts: Parts, conversationId: str, participantId: str, body: DigitsBody) -> None:
     """Presses keys towards a participant. What was pressed is nowhere written down."""
     digits = (body.digits or "").upper()

@@ -106,7 +106,7 @@ def _replaces(path: str, name: str, *permissions: str, only: str = "") -> None:
         _replace(parts, caller, conversationId, participantId, body, (BLIND, *permissions), only)
 
     run.__doc__ = f"{run.__doc__ or ''}\n\nThe target is {only or 'a user, a queue or an address'}."
-    family.operation("POST", path, name, any_of(BLIND, *permissions), status=204)(run)
+    family.operation("POST", path, name, any_of(BLIND, *permissions), status=204, each_time=True)(run)
 
 
 _replaces(CALL + ONE + "/replace", "post_conversations_call_participant_replace")
@@ -160,7 +160,7 @@ def _consults(path: str, name: str, *permissions: str, only: str = "") -> None:
         return _consult(parts, caller, conversationId, participantId, body, (CONSULT, *permissions), only)
 
     run.__doc__ = f"{run.__doc__ or ''}\n\nWho is asked is {only or 'a user, a queue or an address'}."
-    family.operation("POST", path, name, any_of(CONSULT, *permissions), returns=ConsultReply)(run)
+    family.operation("POST", path, name, any_of(CONSULT, *permissions), returns=ConsultReply, each_time=True)(run)
 
 
 CONSULTS = CALL + ONE + "/consult"
@@ -330,7 +330,15 @@ def _add(
     return conversation_document(again.timeline, again.divisions, again.external_tag)
 
 
-@family.operation("POST", CONVERSATION + "/assign", "post_conversation_assign", ASSIGNS, status=202, returns=str)
+@family.operation(
+    "POST",
+    CONVERSATION + "/assign",
+    "post_conversation_assign",
+    ASSIGNS,
+    status=202,
+    returns=str,
+    each_time=True,
+)
 def assign(caller: Signed, parts: Parts, conversationId: str, body: UserBody) -> Response:
     """Gives a call that waits in a queue to a user: to oneself by the right to pull, to others by that to assign."""
     with parts.database.reading() as session:

@@ -182,6 +182,7 @@ class Family(APIRouter):
         also: dict[int, str] | None = None,
         audited: str | None = None,
         reads: bool = False,
+        each_time: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declares an operation.
 
@@ -189,6 +190,8 @@ class Family(APIRouter):
         :param returns: The reply's type, or None for an empty reply.
         :param also: Further successful statuses and what they mean.
         :param reads: A POST that only looks: it is carried out each time.
+        :param each_time: A POST that is meant again when it comes again, such as pressing a key, or that harms nothing
+            when it is carried out twice: it is never answered from memory.
         :param audited: Kind of object whose refusals are written to the audit log.
         """
 
@@ -230,7 +233,7 @@ class Family(APIRouter):
             )
             made = self.routes[-1]
             assert isinstance(made, StrictRoute)
-            made.each_time = reads or method in ("GET", "HEAD") or not needs.signed_in
+            made.each_time = reads or each_time or method in ("GET", "HEAD") or not needs.signed_in
             return function
 
         return declare
