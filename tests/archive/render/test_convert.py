@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tape_maker import decode_file, dominant, talk
 
-from earwitness.archive.render import wav
+from earwitness.archive.render import gsm, wav
 from earwitness.archive.render.convert import FORMATS, MasterError, convert, open_master, read_samples
 from earwitness.archive.render.peaks import Peaks
 from earwitness.archive.render.renderer import UnsupportedFormatError, render_tape
@@ -78,10 +78,11 @@ def test_a_mixed_master_has_one_channel(spool: MakeSpool) -> None:
         convert(master, "WAV", io.BytesIO(), channel=1)
 
 
+@pytest.mark.parametrize("audio_format", ["audio/G726-32", "audio/GSM"])
 @pytest.mark.parametrize("target", list(FORMATS))
-def test_a_g726_master_converts(spool: MakeSpool, target: str) -> None:
+def test_a9_a_telephone_master_converts(spool: MakeSpool, target: str, audio_format: str) -> None:
     master, out = io.BytesIO(), io.BytesIO()
-    plan = spool(audio_format="audio/G726-32", dual_channel=False).simple(SECONDS, talk(440, 6.0), [])
+    plan = spool(audio_format=audio_format, dual_channel=False).simple(SECONDS, talk(440, 6.0), [])
     render_tape(plan, master.write)
     convert(master, target, out)
     samples, rate = decode_file(out.getvalue())
@@ -94,10 +95,10 @@ def test_unknown_formats_are_refused(spool: MakeSpool) -> None:
         convert(io.BytesIO(b"OggS"), "WMA", io.BytesIO())
 
 
-@pytest.mark.parametrize("audio_format", ["audio/opus", "audio/L16", "audio/G726-32"])
+@pytest.mark.parametrize("audio_format", ["audio/opus", "audio/L16", "audio/G726-32", "audio/GSM"])
 def test_an_empty_recording_converts(spool: MakeSpool, audio_format: str) -> None:
     master = io.BytesIO()
-    dual = audio_format != "audio/G726-32"
+    dual = audio_format not in ("audio/G726-32", "audio/GSM")
     render_tape(spool(audio_format=audio_format, dual_channel=dual).simple(0.0, [], []), master.write)
     for target in FORMATS:
         out = io.BytesIO()
@@ -107,7 +108,8 @@ def test_an_empty_recording_converts(spool: MakeSpool, audio_format: str) -> Non
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.binary(max_size=300), st.sampled_from([b"", b"OggS", b"RIFF....WAVE", b"RIFF....WAVEfmt \x10\0\0\0", G726_HEAD])
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"OggS", b"RIFF....WAVE", b"RIFF....WAVEfmt \x10\0\0\0", G726_HEAD, gsm.header(500)]),
 )
 def test_garbage_is_no_master(data: bytes, head: bytes) -> None:
     try:

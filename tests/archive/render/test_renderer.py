@@ -311,13 +311,38 @@ def test_a9_a_g726_master_is_mono_at_32_kbit(spool: MakeSpool, payload_type: int
     assert np.array_equal(other[:expected], samples)
 
 
-def test_a8_g726_has_one_channel(spool: MakeSpool) -> None:
-    plan = spool(audio_format="audio/G726-32", dual_channel=True).simple(1.0, [], [])
+@pytest.mark.parametrize("payload_type", [0, 9])
+@pytest.mark.parametrize("seconds", [3.0, 2.000125, 0.04])
+def test_a9_a_gsm_master_is_mono_at_13_kbit(spool: MakeSpool, payload_type: int, seconds: float) -> None:
+    out = io.BytesIO()
+    packets = talk(440, 3.0, payload_type=payload_type), talk(1000, 3.0, payload_type=payload_type, ssrc=9)
+    plan = spool(audio_format="audio/GSM", dual_channel=False).simple(seconds, *packets)
+    rendering = render_tape(plan, out.write)
+    assert (rendering.media_type, rendering.rate, rendering.channels) == ("audio/wav", 8000, 1)
+    data = out.getvalue()
+    assert struct.unpack("<HHIIHH", data[20:36]) == (0x31, 1, 8000, 1625, 65, 0)
+    assert struct.unpack("<I", data[4:8])[0] == len(data) - 8
+    expected = round(seconds * 8000)
+    blocks = -(-expected // 320)
+    assert len(data) == 60 + 65 * blocks + blocks % 2
+    samples, rate = read_samples(io.BytesIO(data))
+    assert (len(samples), rate) == (expected, 8000)
+    if seconds >= 2:
+        spectrum = np.abs(np.fft.rfft(samples[:16000, 0].astype(float)))
+        assert spectrum[880] > 50 * np.median(spectrum)
+        assert spectrum[2000] > 50 * np.median(spectrum)
+    other, _ = decode_file(data)
+    assert np.array_equal(other[:expected], samples)
+
+
+@pytest.mark.parametrize("audio_format", ["audio/G726-32", "audio/GSM"])
+def test_a8_a_telephone_format_has_one_channel(spool: MakeSpool, audio_format: str) -> None:
+    plan = spool(audio_format=audio_format, dual_channel=True).simple(1.0, [], [])
     with pytest.raises(UnsupportedFormatError, match="one channel"):
         render_tape(plan, lambda data: None)
 
 
-@pytest.mark.parametrize("audio_format", ["audio/GSM", "audio/TrueSpeech", "", "audio/midi"])
+@pytest.mark.parametrize("audio_format", ["audio/TrueSpeech", "", "audio/midi"])
 def test_a9_formats_that_cannot_be_written_are_refused(audio_format: str) -> None:
     with pytest.raises(UnsupportedFormatError, match="audio/opus"):
         check_audio_format(audio_format)

@@ -16,7 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import codecs, g726, ogg, opus, wav
+from earwitness.archive.render import codecs, gsm, ogg, opus, wav
 from earwitness.archive.render.renderer import COMPLEXITY, Sink, UnsupportedFormatError, bitrate, mix
 
 I16 = NDArray[np.int16]
@@ -232,11 +232,11 @@ def _opus_blocks(stream: ogg.OggReader) -> Iterator[I16]:
             yield block
 
 
-def _g726_blocks(source: BinaryIO, length: int) -> Iterator[I16]:
+def _decoded_blocks(source: BinaryIO, length: int) -> Iterator[I16]:
     try:
-        yield from g726.blocks(source, length)
+        yield from wav.decoded_blocks(source, length)
     except av.error.FFmpegError as error:
-        raise MasterError(f"a G.726 file that is damaged: {error}") from error
+        raise MasterError(f"a WAV that is damaged: {error}") from error
 
 
 def _open_wav(source: BinaryIO) -> Master:
@@ -261,15 +261,17 @@ def _open_wav(source: BinaryIO) -> Master:
             source.seek(size + size % 2, io.SEEK_CUR)
     else:
         raise MasterError("a WAV without samples")
-    if tag not in wav.BITS or not 1 <= channels <= (1 if tag == wav.G726 else 2) or not rate:
+    known = tag in wav.BITS or tag in wav.DECODED
+    if not known or not 1 <= channels <= (1 if tag in wav.DECODED else 2) or not rate:
         raise MasterError("a WAV that is not one of ours")
     begin = source.tell()
     available = source.seek(0, io.SEEK_END) - begin
     source.seek(begin)
     size = available if size == 0xFFFFFFFF else min(size, available)
-    if tag == wav.G726:
-        length = 2 * size if told is None else min(2 * size, told)
-        return Master(rate, channels, length, False, _g726_blocks(source, length))
+    if tag in wav.DECODED:
+        most = size // gsm.BLOCK_BYTES * gsm.BLOCK_SAMPLES if tag == wav.GSM else 2 * size
+        length = most if told is None else min(most, told)
+        return Master(rate, channels, length, False, _decoded_blocks(source, length))
     width = channels * (2 if tag == wav.PCM else 1)
     length = size // width
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any
 
 import av
 import numpy as np
@@ -53,19 +53,3 @@ class G726Wav:
             data = bytes(packet)
             self._size += len(data)
             self._write(data)
-
-
-def blocks(source: BinaryIO, length: int) -> Iterator[I16]:
-    """The samples (n, 1) of such a file, ``length`` in all.
-
-    :raises av.error.FFmpegError: it is damaged.
-    """
-    source.seek(0)
-    left = length
-    with av.open(source, "r", format="wav") as container:
-        for frame in container.decode(container.streams.audio[0]):
-            if left <= 0:
-                return
-            block = frame.to_ndarray().reshape(-1, 1)[:left]
-            left -= len(block)
-            yield np.asarray(block, dtype=np.int16)

@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import codecs, g726, wav
+from earwitness.archive.render import codecs, g726, gsm, wav
 from earwitness.archive.render.channel import Channel, Tally
 from earwitness.archive.render.ogg import OggOpus
 from earwitness.archive.render.opus import RATES
@@ -33,6 +33,10 @@ COMPLEXITY = 1
 distance of the speech, dB, lower is better): 0: 6.2, 1.8; **1: 6.4, 1.7**; 2: 12.1, 1.8; 3: 13.8, 1.6; 5: 15.3, 1.4;
 10: 19, 1.3. ``application=audio`` (CELT) at complexity 5: 10.4, 3.7. So 1 costs what 0 does and sounds almost like
 3."""
+
+TELEPHONE_FORMATS = frozenset({"audio/G726-32", "audio/GSM"})
+TELEPHONE_RATE = 8000
+"""What these formats have, whatever was heard."""
 
 KEEP_BYTES = 128 << 20
 """Tapes up to this are kept in memory between finding their codecs and rendering them; larger ones are read twice."""
@@ -212,10 +216,13 @@ def master_sink(plan: TapePlan, write: Callable[[bytes], object]) -> Callable[[i
             serial = zlib.crc32(plan.tape_id.encode())
             return OggOpus(write, rate, channels, serial=serial, bitrate=bitrate(rate, channels), complexity=COMPLEXITY)
         length = sum(round(opening.length_us * rate / 1e6) for opening in plan.openings)
-        if plan.audio_format == "audio/G726-32":
-            if (rate, channels) != (g726.RATE, 1):
-                raise UnsupportedFormatError(f"audio/G726-32 has one channel at {g726.RATE} samples a second")
-            return g726.G726Wav(write, length=length)
+        if plan.audio_format in TELEPHONE_FORMATS:
+            if (rate, channels) != (TELEPHONE_RATE, 1):
+                raise UnsupportedFormatError(
+                    f"{plan.audio_format} has one channel at {TELEPHONE_RATE} samples a second"
+                )
+            make_wav = gsm.GsmWav if plan.audio_format == "audio/GSM" else g726.G726Wav
+            return make_wav(write, length=length)
         return wav.Wav(write, rate, channels, length=length, tag=tags[plan.audio_format])
 
     return make
@@ -239,7 +246,8 @@ def render_tape(
     heard: set[Codec] = set()
     for file in files:
         heard |= codecs_heard(plan, read(file))
-    rate = g726.RATE if sink is None and plan.audio_format == "audio/G726-32" else choose_rate(heard)
+    telephone = sink is None and plan.audio_format in TELEPHONE_FORMATS
+    rate = TELEPHONE_RATE if telephone else choose_rate(heard)
     renderer = Renderer(plan, rate, sink or master_sink(plan, write))
     for number, opening in enumerate(plan.openings):
         renderer.open(opening.from_us)

@@ -1,10 +1,14 @@
-"""WAV files: PCM16, mu-law, A-law (and heads of G.726), written in one pass because the length is known beforehand."""
+"""WAV files: PCM16, mu-law, A-law (and heads of G.726), written in one pass because the length is known beforehand.
+
+Also reads those that need a decoder."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +17,10 @@ from earwitness.archive.render.codecs import ALAW, ULAW
 I16 = NDArray[np.int16]
 U8 = NDArray[np.uint8]
 
-PCM, A_LAW, MU_LAW, G726 = 1, 6, 7, 0x45
+PCM, A_LAW, MU_LAW, GSM, G726 = 1, 6, 7, 0x31, 0x45
 """Format tags (RFC 2361)."""
+DECODED = frozenset({GSM, G726})
+"""Those that need a decoder; they have one channel."""
 BITS = {PCM: 16, A_LAW: 8, MU_LAW: 8, G726: 4}
 """Of a sample."""
 
@@ -77,3 +83,19 @@ class Wav:
         """Writes the padding byte of an odd body."""
         if self._size % 2:
             self._write(b"\0")
+
+
+def decoded_blocks(source: BinaryIO, length: int) -> Iterator[I16]:
+    """The samples (n, 1) of a WAV file whose format is one of ``DECODED``, ``length`` in all.
+
+    :raises av.error.FFmpegError: it is damaged.
+    """
+    source.seek(0)
+    left = length
+    with av.open(source, "r", format="wav") as container:
+        for frame in container.decode(container.streams.audio[0]):
+            if left <= 0:
+                return
+            block = frame.to_ndarray().reshape(-1, 1)[:left]
+            left -= len(block)
+            yield np.asarray(block, dtype=np.int16)
