@@ -154,6 +154,7 @@ class Commands:
         legs.negotiated[slot] = True
         self._relay.route(leg)
         self._mixer.negotiated(leg)
+        self._player.negotiated(leg, self._now_us())
         self._attach(leg)
 
     def _attach(self, leg: Leg) -> None:
@@ -209,6 +210,11 @@ class Commands:
     def _do_mute(self, slot: int, muted: bool) -> None:
         if slot in self._legs.by_slot:
             self._legs.muted[slot] = muted
+
+    def _do_beep(self, slot: int, beep: list[Any] | None, at: int) -> None:
+        leg = self._legs.by_slot.get(slot)
+        if leg is not None:
+            self._relay.beeper.set(leg, wire.beep_from_wire(beep) if beep is not None else None, at)
 
     def _do_tape(
         self, slot: int, generation: int, tape_id: str, opening: int, leg_slot: int, directory: str, at: int
@@ -270,6 +276,7 @@ class Commands:
             state = self._legs.state(leg)
             self._player.forget(leg, self._now_us())
             self._mixer.leave(leg)
+            self._relay.beeper.set(leg, None, 0)
             if leg.attached:
                 for kind in (0, 1):
                     self._sweep.detach(2 * leg.slot + kind)

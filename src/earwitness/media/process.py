@@ -110,7 +110,7 @@ class Service:
         self._sweep = open_sweep(arena, hello.sweep)
         self._tapes = Tapes(arena, self._clock.now_us, self._report)
         self._relay = Relay(arena, self._sweep, self._tapes, self._legs, KernelTime(self._clock), self._report)
-        self._player = Player(self._relay, self._legs, self._tapes, self._report)
+        self._player = Player(arena, self._relay, self._legs, self._report)
         self._mixer = Mixer(self._relay, self._legs)
         self._commands = Commands(
             arena, self._clock.now_us, self._legs, self._sweep, self._tapes, self._relay, self._player, self._mixer,
@@ -153,11 +153,16 @@ class Service:
         # What was to end before this tick reads the sockets ends with it, when they were read to that point: nothing
         # that belongs to it can come any more.
         ending = self._commands.ending(now)
+        beeper = self._relay.beeper
+        if beeper.active:
+            beeper.tick(now)
         self._relay.tick(self._receive)
         if self._player.active:
             self._player.tick(self._clock.now_us())
         if self._mixer.active:
             self._mixer.tick(self._clock.now_us())
+        if beeper.active:
+            self._relay.beep(self._clock.now_us())
         if ending is not None:
             self._commands.finish(*ending)
         if now >= self._next_beat:

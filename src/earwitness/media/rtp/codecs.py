@@ -5,6 +5,7 @@ Decoders and encoders work at the rate that they are asked for, 8000 or 16000, w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -55,6 +56,16 @@ def wideband(codec: Format) -> bool:
 def ticks(codec: Format) -> int:
     """What 20 ms are in its RTP clock."""
     return codec[1] // 50
+
+
+def choice(usable: Mapping[int, Format], spoken: Format | None) -> tuple[int, Format] | None:
+    """Payload type and format that a leg is sent audio of ours in: the one that it sends itself, else the first of its
+    list that can be encoded.
+
+    :param usable: payload types that it can be sent, in order
+    """
+    audio = [(pt, codec) for pt, codec in usable.items() if transcodable(codec)]
+    return next((each for each in audio if each[1] == spoken), audio[0] if audio else None)
 
 
 def decoder(codec: Format, rate: int) -> Decoder:

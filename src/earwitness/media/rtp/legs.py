@@ -108,6 +108,8 @@ class Legs:
         self.receiving: Bool = np.zeros(size, np.bool_)
         self.can_send: Bool = np.zeros(size, np.bool_)
         """Direction allows it, the destination is known and nothing is played."""
+        self.can_play: Bool = np.zeros(size, np.bool_)
+        """Direction allows it, the destination is known and no digits are being sent."""
         self.peer: Int64 = np.full(size, -1, np.int64)
         self.pt_map: UInt8 = np.tile(np.arange(128, dtype=np.uint8), (size, 1))
         """[from leg, payload type] -> payload type on the connected leg, or DROP_PT."""
@@ -175,6 +177,7 @@ class Legs:
             (self.source, 0),
             (self.receiving, False),
             (self.can_send, False),
+            (self.can_play, False),
             (self.peer, -1),
             (self.rewrites, False),
             (self.events, False),

@@ -215,7 +215,7 @@ class Mixer:
         """Chooses codecs and rate."""
         chosen: dict[int, tuple[int, Format]] = {}
         for slot, member in mix.members.items():
-            found = self._choice(member.leg)
+            found = codecs.choice(member.leg.codecs, member.leg.hears.get(int(self._legs.last_pt[slot])))
             member.codec = None
             if found is not None:
                 chosen[slot] = found
@@ -235,15 +235,6 @@ class Mixer:
                 log.error("a leg cannot be sent what is mixed", leg=member.leg.leg_id, error=str(error))
                 continue
             member.payload_type, member.codec = payload_type, codec
-
-    def _choice(self, leg: Leg) -> tuple[int, Format] | None:
-        """What a leg is sent: the format that it sends itself, else the first of its list."""
-        usable = {codec: pt for pt, codec in reversed(leg.codecs.items()) if codecs.transcodable(codec)}
-        spoken = leg.hears.get(int(self._legs.last_pt[leg.slot]))
-        if spoken in usable:
-            assert spoken is not None
-            return usable[spoken], spoken
-        return next(((pt, codec) for codec, pt in reversed(usable.items())), None)
 
     # --- what members say
 
@@ -312,6 +303,11 @@ class Mixer:
         heard = np.repeat(total, np.diff(starts, append=len(members)), axis=0) - said
         can_send = self._legs.can_send
         sent = [n for n, member in enumerate(members) if member.codec is not None and can_send[member.leg.slot]]
+        beeper = self._relay.beeper
+        for n in sent if beeper.active else ():
+            tone = beeper.tone(members[n].leg.slot, size, rate)
+            if tone is not None:
+                heard[n] += tone
         if sent:
             self._send([members[n] for n in sent], heard[sent], frame, now)
 
@@ -321,7 +317,7 @@ class Mixer:
         relay = self._relay
         samples: I16 = np.clip(heard, -32768, 32767).astype(np.int16)
         rows = relay.build_rows(len(members))
-        lengths: Int64 = np.full(len(members), 12 + 160)
+        lengths: Int64 = np.full(len(members), 160)
         for name, law in (("pcmu", mu_law), ("pcma", a_law)):
             by_table = [
                 n
@@ -335,14 +331,11 @@ class Mixer:
             if member.encoder is not None:
                 payload = member.encoder.encode(samples[n])[: MAX_PACKET - 12]
                 relay.rows[rows[n], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
-                lengths[n] = 12 + len(payload)
+                lengths[n] = len(payload)
         stamps = np.array([frame * codecs.ticks(member.codec) for member in members if member.codec is not None])
         for n, member in enumerate(members):
             assert member.codec is not None
             relay.outgoing.begin(member.leg, member.mix.source, member.codec[1], now, int(stamps[n]))
         slots = np.array([member.leg.slot for member in members])
-        relay.outgoing.frames(
-            rows, slots, np.array([member.payload_type for member in members]), stamps, np.full(len(rows), now)
-        )
-        relay.send(rows, lengths, 2 * slots)
-        relay.tape(slots, 1, rows, lengths, np.full(len(rows), now))
+        payload_types = np.array([member.payload_type for member in members])
+        relay.emit(rows, slots, payload_types, stamps, lengths, now, beeped=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 I16 = npt.NDArray[np.int16]
 
 _VOIP = 2048
-_SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_DTX = 4002, 4010, 4012, 4016
+_SET_BITRATE, _SET_COMPLEXITY, _SET_DTX = 4002, 4010, 4016
 BITRATE = 32_000
 COMPLEXITY = 3
 _MAX_PACKET = 1275
@@ -50,7 +50,7 @@ def library() -> ctypes.PyDLL:
 
 
 class Encoder:
-    """20 ms of samples to one packet (RFC 7587)."""
+    """Samples to packets (RFC 7587)."""
 
     def __init__(self, rate: int) -> None:
         self._lib = library()
@@ -60,14 +60,12 @@ class Encoder:
             raise OpusError(f"encoder: error {error.value}")
         for request, value in ((_SET_BITRATE, BITRATE), (_SET_COMPLEXITY, COMPLEXITY), (_SET_DTX, 0)):
             self._lib.opus_encoder_ctl(ctypes.c_void_p(self._handle), request, ctypes.c_int(value))
-        self._frame = rate // 50
         self._out = ctypes.create_string_buffer(_MAX_PACKET)
 
     def encode(self, samples: I16) -> bytes:
-        """A packet of 20 ms of samples, shape (rate / 50,). Raises OpusError."""
+        """A packet of samples, shape (n,): 2.5, 5, 10, 20, 40 or 60 ms. Raises OpusError."""
         pcm = np.ascontiguousarray(samples, np.int16)
-        assert len(pcm) == self._frame
-        size = self._lib.opus_encode(self._handle, pcm.ctypes.data, self._frame, self._out, _MAX_PACKET)
+        size = self._lib.opus_encode(self._handle, pcm.ctypes.data, len(pcm), self._out, _MAX_PACKET)
         if size < 0:
             raise OpusError(f"encoder: error {size}")
         return self._out.raw[:size]

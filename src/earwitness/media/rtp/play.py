@@ -1,119 +1,29 @@
-"""Playing WAV files to legs: prompts, music, beeps, in the codec that the leg negotiated.
+"""Playing WAV files to legs: prompts and music in the codec that each leg negotiated.
 
-A file is encoded in full by a thread when its play begins; the tick then sends the frames that are due. Sequence
-numbers, time stamps and SSRC follow from the play's id and start, so that a replacement of this process goes on with
-the same stream where it should be by then.
+A file is encoded in full by a thread when the first play of it begins (see ``frames``); the tick then sends the frames
+that are due, to all legs that are played the same at once. How far each play has come lies in the arena, so that a
+replacement of this process goes on where the play should be by then.
 """
 
 from __future__ import annotations
 
-import threading
-import wave
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from earwitness.media.rtp.arena import MAX_PACKET, PAYLOAD
+from earwitness.media.rtp.arena import PAYLOAD, Arena, Bool, Int64, UInt64
+from earwitness.media.rtp.frames import Frames, Library, PlayError
 from earwitness.media.rtp.legs import Leg, Legs
+from earwitness.media.rtp.outgoing import named
 from earwitness.media.rtp.relay import Relay
-from earwitness.media.tape.writer import Tapes
 
 FRAME_US = 20_000
-MAX_SECONDS = 3600
 CATCH_UP = 10
 """Frames sent at once when the process was late; more are skipped."""
-PREFERRED = ("pcmu", "pcma", "g722", "opus")
-
-
-class PlayError(Exception):
-    """Nothing that can be played."""
-
-
-def read_wav(source: BinaryIO) -> tuple[npt.NDArray[np.int16], int]:
-    """Mono samples, shape (samples,), and their rate (8000 or 16000). Raises PlayError for anything else."""
-    try:
-        with wave.open(source, "rb") as reader:
-            if reader.getnchannels() != 1 or reader.getsampwidth() != 2 or reader.getframerate() not in (8000, 16000):
-                raise PlayError("a prompt must be a mono 16-bit WAV file of 8 or 16 kHz")
-            if reader.getnframes() > MAX_SECONDS * reader.getframerate():
-                raise PlayError("a prompt must not be longer than an hour")
-            frames = reader.readframes(reader.getnframes())
-            return np.frombuffer(frames[: len(frames) & ~1], "<i2").astype(np.int16), reader.getframerate()
-    except (wave.Error, EOFError, OSError) as error:
-        raise PlayError(f"no WAV file: {error or 'empty'}") from error
-
-
-def mu_law(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
-    """G.711 mu-law of samples, same shape."""
-    value = samples.astype(np.int32) >> 2
-    sign = np.where(value < 0, 0x80, 0)
-    magnitude = np.minimum(np.abs(value) + 33, 8191)
-    segment = np.floor(np.log2(magnitude)).astype(np.int32) - 5
-    coded = segment << 4 | magnitude >> segment + 1 & 0x0F
-    law: npt.NDArray[np.uint8] = (~(sign | coded) & 0xFF).astype(np.uint8)
-    return law
-
-
-def a_law(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
-    """G.711 A-law of samples, same shape."""
-    value = samples.astype(np.int32) >> 3
-    sign = np.where(value >= 0, 0x80, 0)
-    magnitude = np.minimum(np.where(value < 0, -value - 1, value), 4095)
-    segment = np.maximum(np.floor(np.log2(np.maximum(magnitude, 1))).astype(np.int32) - 4, 0)
-    coded = segment << 4 | magnitude >> np.maximum(segment, 1) & 0x0F
-    law: npt.NDArray[np.uint8] = ((sign | coded) ^ 0x55).astype(np.uint8)
-    return law
-
-
-def encode(samples: npt.NDArray[np.int16], rate: int, codec: tuple[str, int, int]) -> tuple[list[bytes], int]:
-    """20 ms frames in a codec, and the RTP clock's ticks a frame. Raises PlayError for codecs that nothing can be
-    played in.
-    """
-    name = codec[0]
-    if name in ("pcmu", "pcma"):
-        narrow = samples if rate == 8000 else _resample(samples, rate, 8000)
-        coded = (mu_law if name == "pcmu" else a_law)(_whole_frames(narrow, 160))
-        return [frame.tobytes() for frame in coded.reshape(-1, 160)], 160
-    if name == "g722":
-        wide = _whole_frames(samples if rate == 16000 else _resample(samples, rate, 16000), 320)
-        return _av_frames(wide, "g722", 16000, 320), 160
-    if name == "opus":
-        wide = _whole_frames(_resample(samples, rate, 48000), 960)
-        return _av_frames(wide, "libopus", 48000, 960), 960
-    raise PlayError(f"nothing can be played in {name}")
-
-
-def _resample(samples: npt.NDArray[np.int16], rate: int, target: int) -> npt.NDArray[np.int16]:
-    import soxr  # loaded by the first play that needs it: a media process must be up again in no time
-
-    converted: npt.NDArray[np.int16] = soxr.resample(samples, rate, target)
-    return converted
-
-
-def _whole_frames(samples: npt.NDArray[np.int16], size: int) -> npt.NDArray[np.int16]:
-    return np.pad(samples, (0, -len(samples) % size))
-
-
-def _av_frames(samples: npt.NDArray[np.int16], codec: str, rate: int, size: int) -> list[bytes]:
-    import av  # see _resample
-
-    encoder = av.CodecContext.create(codec, "w")
-    assert isinstance(encoder, av.AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
-    if codec == "libopus":
-        encoder.options = {"application": "voip", "frame_duration": "20"}
-    encoder.open()
-    packets: list[bytes] = []
-    for number, start in enumerate(range(0, len(samples), size)):
-        frame = av.AudioFrame.from_ndarray(samples[None, start : start + size], "s16", "mono")
-        frame.sample_rate, frame.pts = rate, number * size
-        packets += [bytes(packet) for packet in encoder.encode(frame)]
-    packets += [bytes(packet) for packet in encoder.encode(None)]
-    return [packet for packet in packets if packet]
+PREFERRED = ("pcmu", "pcma", "g722", "opus", "l16")
 
 
 @dataclass(slots=True)
@@ -125,24 +35,38 @@ class Play:
     loop: bool
     started_us: int
     payload_type: int
-    frames: list[bytes] = field(default_factory=list)
-    ticks: int = 160
-    sent: int = 0
-    """Frames that are sent or skipped."""
-    ready: bool = False
-    error: str | None = None
-    stopped: bool = False
+    frames: Frames
+    source: int
+    resumed: bool
+    """A predecessor of this process began it."""
+
+
+@dataclass(slots=True)
+class Audience:
+    """All plays of the same frames, as arrays in the same order."""
+
+    frames: Frames
+    plays: list[Play]
+    slots: Int64
+    started_us: Int64
+    loops: Bool
+    payload_types: Int64
+    sources: UInt64
 
 
 class Player:
     """The plays of a media process."""
 
-    def __init__(self, relay: Relay, legs: Legs, tapes: Tapes, report: Callable[..., None]) -> None:
+    def __init__(self, arena: Arena, relay: Relay, legs: Legs, report: Callable[..., None]) -> None:
+        self._key: Int64 = arena.play_key
+        self._sent: Int64 = arena.play_sent
+        """Frames of each leg's play that are sent or skipped."""
         self._relay = relay
         self._legs = legs
-        self._tapes = tapes
         self._report = report
         self._plays: dict[int, Play] = {}
+        self._audiences: list[Audience] | None = []
+        self._library = Library()
 
     @property
     def active(self) -> bool:
@@ -157,15 +81,19 @@ class Player:
             self._report("play_ended", leg.leg_id, play_id, at, "no codec negotiated that can be played in")
             return
         try:
-            samples, rate = read_wav(source)
+            frames = self._library.get(source, leg.codecs[chosen])
         except PlayError as error:
             self._report("play_ended", leg.leg_id, play_id, at, str(error))
             return
-        play = Play(leg, play_id, loop, at, chosen)
-        self._plays[leg.slot] = play
+        key = zlib.crc32(f"{play_id} {at}".encode()) | 1 << 32
+        resumed = int(self._key[leg.slot]) == key
+        if not resumed:
+            self._sent[leg.slot] = 0
+            self._key[leg.slot] = key
+        self._plays[leg.slot] = Play(leg, play_id, loop, at, chosen, frames, named("play " + play_id), resumed)
+        self._audiences = None
         leg.playing = True
         self._relay.route(leg)
-        threading.Thread(target=self._encode, args=(play, samples, rate, leg.codecs[chosen]), daemon=True).start()
 
     def stop(self, leg: Leg, play_id: str, now: int) -> None:
         """Stops a play."""
@@ -179,55 +107,83 @@ class Player:
         if play is not None:
             self._end(play, now)
 
+    def negotiated(self, leg: Leg, now: int) -> None:
+        """A leg's codecs may be others now: what cannot be sent any more ends."""
+        play = self._plays.get(leg.slot)
+        if play is not None and leg.codecs.get(play.payload_type) != play.frames.codec:
+            pt = next((pt for pt, codec in leg.codecs.items() if codec == play.frames.codec), None)
+            if pt is None:
+                self._end(play, now, "the codec of the play was negotiated away")
+            else:
+                play.payload_type = pt
+                self._audiences = None
+
     def tick(self, now: int) -> None:
         """Sends the frames that are due."""
-        for play in list(self._plays.values()):
-            if play.error is not None:
-                self._end(play, now)
-            elif play.ready:
-                self._send_due(play, now)
+        if self._audiences is None:
+            self._audiences = self._gather()
+        for audience in self._audiences:
+            if audience.frames.error is not None or (audience.frames.ready and not len(audience.frames.lengths)):
+                for play in audience.plays:
+                    self._end(play, now, audience.frames.error)
+            elif audience.frames.ready:
+                self._send_due(audience, now)
 
-    @staticmethod
-    def _encode(play: Play, samples: npt.NDArray[np.int16], rate: int, codec: tuple[str, int, int]) -> None:
-        try:
-            play.frames, play.ticks = encode(samples, rate, codec)
-        except Exception as error:  # whatever a codec library raises must not leave the leg without its caller's voice
-            play.error = str(error)
-        play.ready = True
+    def _gather(self) -> list[Audience]:
+        by_frames: dict[int, list[Play]] = {}
+        for play in self._plays.values():
+            by_frames.setdefault(id(play.frames), []).append(play)
+        return [
+            Audience(
+                plays[0].frames,
+                plays,
+                np.array([play.leg.slot for play in plays]),
+                np.array([play.started_us for play in plays]),
+                np.array([play.loop for play in plays]),
+                np.array([play.payload_type for play in plays]),
+                np.array([play.source for play in plays], np.uint64),
+            )
+            for plays in by_frames.values()
+        ]
 
-    def _send_due(self, play: Play, now: int) -> None:
-        due = (now - play.started_us) // FRAME_US + 1
-        if not play.loop:
-            due = min(due, len(play.frames))
-        first = max(play.sent, due - CATCH_UP)
-        if first < due and play.frames and play.leg.sending and self._legs.name_lengths[2 * play.leg.slot]:
-            self._send(play, range(first, due), now)
-        play.sent = due
-        if not play.frames or (not play.loop and play.sent >= len(play.frames)):
-            self._end(play, now)
+    def _send_due(self, audience: Audience, now: int) -> None:
+        slots, sent = audience.slots, self._sent[audience.slots]
+        late = now - audience.started_us >= FRAME_US * CATCH_UP
+        if late.any():
+            # Encoding took its time: such a play begins now, and not with its middle.
+            for index in np.flatnonzero(late & (sent == 0)).tolist():
+                if not audience.plays[index].resumed:
+                    audience.plays[index].started_us = audience.started_us[index] = now
+        count = len(audience.frames.lengths)
+        due = (now - audience.started_us) // FRAME_US + 1
+        due = np.where(audience.loops, due, np.minimum(due, count))
+        first = np.maximum(sent, due - CATCH_UP)
+        can = self._legs.can_play[slots]
+        for number in range(int((due - first).max())):
+            chosen = np.flatnonzero((first + number < due) & can)
+            if len(chosen):
+                self._send(audience, chosen, first[chosen] + number, now)
+        self._sent[slots] = np.maximum(due, sent)
+        if not audience.loops.all():
+            for index in np.flatnonzero(~audience.loops & (due >= count)).tolist():
+                self._end(audience.plays[index], now)
 
-    def _send(self, play: Play, numbers: range, now: int) -> None:
-        relay = self._relay
-        rows = relay.build_rows(len(numbers))
-        seed = zlib.crc32(play.play_id.encode())
-        lengths = np.empty(len(numbers), np.int64)
-        for place, number in enumerate(numbers):
-            marker = 0x80 if number == 0 else 0
-            packet = (
-                bytes((0x80, marker | play.payload_type))
-                + ((seed + number) & 0xFFFF).to_bytes(2, "big")
-                + ((seed * 31 + number * play.ticks) & 0xFFFFFFFF).to_bytes(4, "big")
-                + seed.to_bytes(4, "big")
-                + play.frames[number % len(play.frames)]
-            )[:MAX_PACKET]
-            relay.rows[rows[place], PAYLOAD : PAYLOAD + len(packet)] = np.frombuffer(packet, np.uint8)
-            lengths[place] = len(packet)
-        slot = play.leg.slot
-        relay.send(rows, lengths, np.full(len(rows), 2 * slot))
-        relay.tape(np.full(len(rows), slot), 1, rows, lengths, np.full(len(rows), now))
+    def _send(self, audience: Audience, chosen: Int64, numbers: Int64, now: int) -> None:
+        relay, frames, slots = self._relay, audience.frames, audience.slots[chosen]
+        rows = relay.build_rows(len(chosen))
+        which = numbers % len(frames.lengths)
+        width = frames.payloads.shape[1]
+        relay.rows[rows, PAYLOAD + 12 : PAYLOAD + 12 + width] = frames.payloads[which]
+        stamps = numbers * frames.ticks
+        for place in np.flatnonzero(relay.outgoing.source[slots] != audience.sources[chosen]).tolist():
+            play = audience.plays[int(chosen[place])]
+            relay.outgoing.begin(play.leg, play.source, frames.codec[1], now, int(stamps[place]))
+        relay.emit(rows, slots, audience.payload_types[chosen], stamps, frames.lengths[which], now)
 
-    def _end(self, play: Play, now: int) -> None:
+    def _end(self, play: Play, now: int, error: str | None = None) -> None:
         del self._plays[play.leg.slot]
+        self._audiences = None
+        self._key[play.leg.slot] = 0
         play.leg.playing = False
         self._relay.route(play.leg)
-        self._report("play_ended", play.leg.leg_id, play.play_id, now, play.error)
+        self._report("play_ended", play.leg.leg_id, play.play_id, now, error)

@@ -31,6 +31,7 @@ import structlog
 from earwitness.media.engine.clock import KernelTime
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
+from earwitness.media.rtp.beep import Beeper
 from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
 from earwitness.media.rtp.outgoing import Outgoing, relayed_from
 from earwitness.media.rtp.sweep import Batch, Sweep
@@ -67,6 +68,7 @@ class Relay:
         self._first_scratch = arena.layout.rows
         self.outgoing = Outgoing(arena)
         """The streams that are sent to the legs."""
+        self.beeper = Beeper(legs)
         self.rows = arena.rows
         """All rows, shape (rows, ROW)."""
         self._names_address = int(legs.names.ctypes.data)
@@ -197,9 +199,9 @@ class Relay:
             out_rows, out_lengths, out_at, target = rows[sends], lengths[sends], arrival[sends], target[sends]
             pt, source, first8, ssrc = pt[sends], leg[sends], first8[sends], ssrc[sends]
         if len(out_rows):
-            out_rows, sends = self._number(out_rows, out_lengths, source, target, pt, first8, ssrc, out_at)
+            out_rows, out_lengths, sends = self._number(out_rows, out_lengths, source, target, pt, first8, ssrc, out_at)
             if not sends.all():
-                out_lengths, out_at, target = out_lengths[sends], out_at[sends], target[sends]
+                out_at, target = out_at[sends], target[sends]
             self.send(out_rows, out_lengths, 2 * target)
         self.tape(leg, 0, rows, lengths, arrival)
         if len(out_rows):
@@ -223,6 +225,40 @@ class Relay:
         names = (sockets * 32 + self._names_address).astype(np.uint64)
         self.refused += self._sweep.send(addresses, lengths, sockets, names, self._legs.name_lengths[sockets])
 
+    def emit(
+        self,
+        rows: Int64,
+        slots: Int64,
+        payload_types: Int64,
+        stamps: Int64,
+        lengths: Int64,
+        at: int,
+        *,
+        beeped: bool = False,
+    ) -> None:
+        """Sends and tapes one frame of ours to each of some legs; their streams have begun (``Outgoing.begin``).
+
+        :param rows: where the payloads lie, 12 bytes after ``PAYLOAD``
+        :param stamps: time stamps by the source's own count
+        :param lengths: bytes of each payload
+        :param beeped: they have their beeps already
+        """
+        times = np.full(len(rows), at)
+        self.outgoing.frames(rows, slots, payload_types, stamps, times)
+        lengths = lengths + 12
+        if not beeped and self.beeper.active and self.beeper.sounding[slots].any():
+            lengths = self.beeper.over(self.rows, rows, lengths, slots)
+        self.send(rows, lengths, 2 * slots)
+        self.tape(slots, 1, rows, lengths, times)
+
+    def beep(self, now: int) -> None:
+        """Sends the beeps of legs that are sent nothing else."""
+        for leg, payload_type, stamp, payload in self.beeper.alone(self.outgoing, now):
+            rows = self.build_rows(1)
+            self.rows[rows[0], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
+            one = np.array([leg.slot]), np.array([payload_type]), np.array([stamp]), np.array([len(payload)])
+            self.emit(rows, *one, now, beeped=True)
+
     def build_rows(self, count: int) -> Int64:
         """Rows to build packets in (as many as can be received at once), good until the next batch or call."""
         return np.arange(self._first_scratch, self._first_scratch + count)
@@ -237,10 +273,10 @@ class Relay:
         first8: UInt64,
         ssrc: np.ndarray[Any, Any],
         arrival: Int64,
-    ) -> tuple[Int64, Bool]:
-        """Payload types, sequence numbers, time stamps and SSRC as the other side's stream has them.
+    ) -> tuple[Int64, Int64, Bool]:
+        """Payload types, sequence numbers, time stamps and SSRC as the other side's stream has them, and its beep.
 
-        :returns: rows to send, copies where something differs; which of the packets these are
+        :returns: rows to send, copies where something differs, and their lengths; which of the packets these are
         """
         keep: Bool = np.ones(len(rows), np.bool_)
         changed: Bool = np.zeros(len(rows), np.bool_)
@@ -253,13 +289,18 @@ class Relay:
                 rows, lengths, leg, target, arrival = rows[keep], lengths[keep], leg[keep], target[keep], arrival[keep]
                 first8, ssrc, changed = first8[keep], ssrc[keep], changed[keep]
         heads, shifted = self.outgoing.relay(relayed_from(leg, ssrc), target, first8, arrival, self._legs.by_slot)
+        beeping = self.beeper.active and bool(self.beeper.sounding[target].any())
+        if beeping:
+            shifted |= self.beeper.sounding[target]
         differs = np.flatnonzero(changed | shifted)
         if len(differs):
             scratch = self._copies(rows[differs], int(lengths[differs].max()))
             self.outgoing.write(scratch, target[differs], heads[differs])
             rows = rows.copy()
             rows[differs] = scratch
-        return rows, keep
+            if beeping:
+                lengths = self.beeper.over(self.rows, rows, lengths, target)
+        return rows, lengths, keep
 
     def _copies(self, rows: Int64, most: int) -> Int64:
         """Packets in rows of their own, to be changed."""
@@ -380,9 +421,9 @@ class Relay:
             if leg.latched and leg.remote and leg.latched[0] != leg.remote[0]:
                 rtcp = (leg.latched[0], leg.latched[1] + 1) if leg.latched[1] < 65535 else None
         self._legs.set_destination(leg, rtcp, rtcp=True)
-        self._legs.can_send[leg.slot] = (
-            leg.sending and not (leg.playing or leg.dialling) and address is not None and address[1] > 0
-        )
+        can_play = leg.sending and not leg.dialling and address is not None and address[1] > 0
+        self._legs.can_play[leg.slot] = can_play
+        self._legs.can_send[leg.slot] = can_play and not leg.playing
 
     def _rtcp(self, batch: Batch, index: int, leg: Leg, packet: np.ndarray[Any, Any], block: UInt64, at: int) -> None:
         legs, slot = self._legs, leg.slot
