@@ -14,23 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
 
 from earwitness.flows.errors import FlowExpressionError
+from earwitness.flows.evaluation import evaluate
 from earwitness.flows.functions import FUNCTIONS, names
-from earwitness.flows.values import (
-    NOT_SET,
-    Audio,
-    Value,
-    bounded,
-    kind,
-    prompt_item,
-    to_number,
-    to_phone_number,
-    to_text,
-    to_truth,
-)
+from earwitness.flows.nodes import Call, Constant, Name, Node, Operation, Scope, is_prompt
+from earwitness.flows.values import NOT_SET, Value, bounded, to_text
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 40
@@ -48,53 +37,6 @@ _COMPARISONS = {"==", "!=", "<>", "<", "<=", ">", ">="}
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
-    """A value that is always the same."""
-
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A variable or a prompt."""
-
-    name: str
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function call."""
-
-    function: str
-    arguments: tuple[Node, ...]
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operator with one or two operands, or a property (operator ``.``)."""
-
-    operator: str
-    operands: tuple[Node, ...]
-    column: int
-
-
-Node = Constant | Name | Call | Operation
-
-
-class Scope(Protocol):
-    """What an expression sees."""
-
-    @property
-    def now(self) -> int:
-        """UTC microseconds."""
-
-    def value(self, name: str) -> Value:
-        """Value of a variable (name in lower case)."""
-
-
-@dataclass(frozen=True, slots=True)
 class Expression:
     """A checked expression."""
 
@@ -106,7 +48,7 @@ class Expression:
 
         :raises FlowExpressionError: it has none (wrong kinds, division by zero, out of bounds).
         """
-        return _evaluate(self.root, scope)
+        return evaluate(self.root, scope)
 
     @property
     def constant(self) -> Value | None:
@@ -136,11 +78,6 @@ class Expression:
 def literal(value: Value) -> Expression:
     """An expression that is always ``value``."""
     return Expression(to_text(value), Constant(value))
-
-
-def is_prompt(name: str) -> bool:
-    """``Prompt.x`` and ``PromptSystem.x`` are audio, not variables."""
-    return name.lower().startswith(("prompt.", "promptsystem."))
 
 
 def parse(source: str) -> Expression:
@@ -344,88 +281,3 @@ def _property(word: str, column: int) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[1], match[1])
-
-
-def _evaluate(node: Node, scope: Scope) -> Value:
-    if isinstance(node, Constant):
-        return node.value
-    if isinstance(node, Name):
-        if is_prompt(node.name):
-            return Audio((prompt_item(node.name),))
-        return scope.value(node.name.lower())
-    if isinstance(node, Call):
-        return _called(node, scope)
-    operator = node.operator
-    if operator in ("and", "or"):
-        if to_truth(_evaluate(node.operands[0], scope)) is (operator == "or"):
-            return operator == "or"
-        return to_truth(_evaluate(node.operands[1], scope))
-    values = [_evaluate(operand, scope) for operand in node.operands]
-    if operator == "not":
-        return not to_truth(values[0])
-    if operator in _COMPARISONS:
-        return _compared(operator, values[0], values[1])
-    if NOT_SET in values:
-        return NOT_SET
-    if operator.startswith("."):
-        return to_phone_number(values[0]) if operator == ".e164" else to_text(values[0])
-    if len(values) == 1:
-        return bounded(-to_number(values[0]))
-    return _computed(operator, values[0], values[1])
-
-
-def _called(node: Call, scope: Scope) -> Value:
-    function = FUNCTIONS[node.function]
-    if node.function == "if":
-        condition = to_truth(_evaluate(node.arguments[0], scope))
-        return _evaluate(node.arguments[1 if condition else 2], scope)
-    values = tuple(_evaluate(argument, scope) for argument in node.arguments)
-    if not function.takes_unset and NOT_SET in values:
-        return NOT_SET
-    return bounded(function.call(values, scope.now))
-
-
-def _compared(operator: str, left: Value, right: Value) -> Value:
-    if operator in ("==", "!="):
-        return (kind(left) == kind(right) and left == right) is (operator == "==")
-    if left is NOT_SET or right is NOT_SET:
-        return NOT_SET
-    if isinstance(left, (bool, Audio)) or kind(left) != kind(right):
-        raise FlowExpressionError(f"cannot compare {kind(left)} with {kind(right)} by {operator}")
-    smaller = left < right  # type: ignore[operator]
-    return {"<": smaller, "<=": smaller or left == right, ">": not (smaller or left == right), ">=": not smaller}[
-        operator
-    ]
-
-
-def _computed(operator: str, left: Value, right: Value) -> Value:
-    try:
-        if operator == "+" and (isinstance(left, str) or isinstance(right, str)):
-            return bounded(to_text(left) + to_text(right))
-        if isinstance(left, datetime) and isinstance(right, timedelta) and operator in "+-":
-            return left + right if operator == "+" else left - right
-        if isinstance(left, datetime) and isinstance(right, datetime) and operator == "-":
-            return left - right
-        if isinstance(left, timedelta) and isinstance(right, timedelta) and operator in "+-":
-            return left + right if operator == "+" else left - right
-        a, b = _plain(operator, left), _plain(operator, right)
-        if operator == "+":
-            return bounded(a + b)
-        if operator == "-":
-            return bounded(a - b)
-        if operator == "*":
-            return bounded(a * b)
-        if operator == "%":
-            return bounded(a % b)
-        quotient = a / b
-        return bounded(int(quotient) if quotient.is_integer() else quotient)
-    except ZeroDivisionError as error:
-        raise FlowExpressionError("division by zero") from error
-    except OverflowError as error:
-        raise FlowExpressionError("a result out of range") from error
-
-
-def _plain(operator: str, value: Value) -> int | float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
-    raise FlowExpressionError(f"cannot compute {kind(value)} by {operator}; ToNumber(…) makes a number of a text")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from earwitness.flows.errors import FlowExpressionError
 from earwitness.flows.values import (
@@ -85,6 +86,15 @@ def _span(**parts: float) -> timedelta:
         raise FlowExpressionError("a duration out of range") from error
 
 
+def _in_zone(date: datetime, zone: str) -> datetime:
+    try:
+        return date.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise FlowExpressionError(f"no time zone {zone[:40]!r}", remedy="Zones are called Europe/Berlin") from error
+    except OverflowError as error:
+        raise FlowExpressionError("a time out of range") from error
+
+
 def _simple(name: str, gives: str, call: Callable[..., Value], arguments: int = 1) -> None:
     _function(name, arguments, gives=gives)(lambda values, _now: call(*values))
 
@@ -120,6 +130,7 @@ _simple("AddHours", "date and time", lambda date, n: _shift(date, _span(hours=to
 _simple("AddMinutes", "date and time", lambda date, n: _shift(date, _span(minutes=to_number(n))), 2)
 _simple("AddSeconds", "date and time", lambda date, n: _shift(date, _span(seconds=to_number(n))), 2)
 _simple("DateTimeDiff", "duration", lambda a, b: _date(a) - _date(b), 2)
+_function("ToTimeZone", 2, gives="date and time")(lambda v, _: _in_zone(_date(v[0]), to_text(v[1])))
 _function("GetCurrentDateTimeUtc", 0, gives="date and time")(lambda _v, now: moment(now))
 _function("FindQueue", 1, gives="text")(lambda v, _: to_text(v[0]))
 _function("FindQueueById", 1, gives="text")(lambda v, _: to_text(v[0]))

@@ -1,113 +1,16 @@
-"""Reads actions: one function for each that we have. ``ACTIONS`` is the list that error messages show."""
+"""Reads actions: one function for each that we have."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 from earwitness.flows import model
+from earwitness.flows.action_reader import ACTIONS, ActionFunction, ActionReader
 from earwitness.flows.expressions import Expression, literal
 from earwitness.flows.model import Action, AudioSpec, Block
-from earwitness.flows.reading import Reader, UnreadableError
-from earwitness.flows.source import Mapping, Node, Scalar
+from earwitness.flows.reading import value_kind
+from earwitness.flows.source import Mapping, Scalar
 from earwitness.flows.values import NOT_SET
 
-KEYS = {"pound": "#", "#": "#", "star": "*", "*": "*"} | {digit: digit for digit in "0123456789"}
-SCHEDULES = (
-    "Decide by time with a decision on an expression such as "
-    "Hour(GetCurrentDateTimeUtc()) >= 8 and Hour(GetCurrentDateTimeUtc()) < 17"
-)
-_REFERENCE = re.compile(r"^(?:\.|/[A-Za-z]+)/(?:.*/)?(menu|task|state)\[([^\[\]]+)\]$")
-_KINDS = {
-    "string": "text", "integer": "number", "decimal": "number", "currency": "number", "boolean": "boolean",
-    "duration": "duration", "phoneNumber": "text",
-}  # fmt: skip
-
-
-@dataclass(slots=True)
-class ActionReader(Reader):
-    """A reader that knows actions."""
-
-    jumps: list[tuple[str, str, Node, str]] = field(default_factory=list)
-    """(kind, refId, place, path) of every reference, to be checked at the end."""
-    in_loop: int = 0
-
-    def block(self, node: Node | None) -> Block:
-        """A list of actions."""
-        actions: list[Action] = []
-        for number, item in enumerate(self.sequence(node)):
-            with self.at(f"[{number}]"):
-                try:
-                    actions.append(self.action(item))
-                except UnreadableError:
-                    continue
-        return tuple(actions)
-
-    def action(self, item: Node) -> Action:
-        """``- playAudio: {…}``"""
-        key, value, place = (
-            (item.text, item, Mapping(item.line, item.column, {}, {}))
-            if isinstance(item, Scalar) and item.text in ACTIONS
-            else self.only(item, "action")
-        )
-        reader = ACTIONS.get(key)
-        if reader is None:
-            with self.at(key):
-                remedy = f"There are {', '.join(sorted(ACTIONS))}"
-                raise self.stop(place, f"unknown action {key!r}", UNSUPPORTED.get(key, remedy))
-        with self.at(key):
-            body = Mapping(place.line, place.column, {}, {}) if value is item else self.mapping(value, place)
-            body = Mapping(place.line, place.column, body.items, body.places)
-            return reader(self, body, place.line, self.text(body, "name") or key)
-
-    def outputs(self, body: Mapping, *names: str) -> dict[str, Block]:
-        """``outputs: {success: {actions: […]}}``; all names are there, missing ones empty."""
-        found: dict[str, Block] = dict.fromkeys(names, ())
-        with self.at("outputs"):
-            for name, node in self.mapping(body.items.get("outputs"), body).items.items():
-                with self.at(name):
-                    if name not in names:
-                        self.error(node, f"unknown output {name!r}", f"There are {', '.join(names)}")
-                    found[name] = self.actions_of(node)
-        return found
-
-    def actions_of(self, node: Node) -> Block:
-        """``{actions: […]}``"""
-        mapping = self.mapping(node, node)
-        with self.at("actions"):
-            return self.block(mapping.items.get("actions"))
-
-    def reference(self, body: Mapping, key: str, *kinds: str) -> tuple[str, str]:
-        """(kind, refId) of ``targetTaskRef: /inboundCall/tasks/task[x]``."""
-        node = body.items.get(key)
-        with self.at(key):
-            text = self.text(body, key)
-            match = _REFERENCE.match(text.strip())
-            if node is None or match is None or match[1] not in kinds:
-                example = f"./{kinds[0]}s/{kinds[0]}[refId]"
-                raise self.stop(node or body, f"{text[:80]!r} refers to no {' or '.join(kinds)}", f"Write {example}")
-            self.jumps.append((match[1], match[2], node, self.here()))
-            return match[1], match[2]
-
-    def whole(self, body: Mapping, key: str, default: int) -> int:
-        """A literal whole number."""
-        value = self.expression(body, key, "number")
-        number = value.constant if value is not None else None
-        return int(number) if isinstance(number, (int, float)) else default
-
-    def dtmf(self, body: Mapping, key: str) -> str:
-        """``digit_1``, ``digit_star``, ``digit_#``: the key; empty: none."""
-        text = self.text(body, key).strip()
-        if not text or text.lower() in ("none", "notset"):
-            return ""
-        digit = KEYS.get(text.lower().removeprefix("digit_"))
-        if digit is None:
-            with self.at(key):
-                self.error(
-                    body.items[key], f"{text[:40]!r} is no key", "Keys are digit_0 … digit_9, digit_star, digit_pound"
-                )
-        return digit or ""
+__all__ = ["ACTIONS"]
 
 
 def _either(value: Expression | None, default: bool | int) -> Expression:
@@ -138,7 +41,7 @@ def _collect(reader: ActionReader, body: Mapping, line: int, name: str) -> Actio
         reader.warn(
             body.items["verificationType"], f"verification {verification!r}: digits are not read back to the caller"
         )
-    variable = reader.target_variable(body, "inputData")
+    variable = reader.target_variable(body, "inputData", "text")
     found = reader.outputs(body, "success", "failure", "noEntry")
     with_no_entry = "noEntry" in reader.mapping(body.items.get("outputs"), body).items
     return model.CollectInput(
@@ -201,7 +104,7 @@ def _switch(reader: ActionReader, body: Mapping, line: int, name: str) -> Action
 
 def _loop(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
     count = reader.needed(body, "loopCount", "number")
-    index = reader.target_variable(body, "currentIndex")
+    index = reader.target_variable(body, "currentIndex", "number")
     reader.in_loop += 1
     try:
         found = reader.outputs(body, "loop")
@@ -210,7 +113,7 @@ def _loop(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
     return model.Loop(line, name, count, index, found["loop"])
 
 
-def _leave_loop(after: bool) -> Callable[[ActionReader, Mapping, int, str], Action]:
+def _leave_loop(after: bool) -> ActionFunction:
     def read(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
         if not reader.in_loop:
             reader.error(body, "there is no loop around this action", "Use it inside the outputs of a loop")
@@ -219,7 +122,7 @@ def _leave_loop(after: bool) -> Callable[[ActionReader, Mapping, int, str], Acti
     return read
 
 
-def _go_to(kind: str) -> Callable[[ActionReader, Mapping, int, str], Action]:
+def _go_to(kind: str) -> ActionFunction:
     def read(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
         _kind, target = reader.reference(body, f"target{kind.capitalize()}Ref", kind)
         return model.GoTo(line, name, kind, target)
@@ -239,7 +142,7 @@ def _call_task(reader: ActionReader, body: Mapping, line: int, name: str) -> Act
     return model.GoTo(line, name, "task", target, True, outputs)
 
 
-def _end(what: str) -> Callable[[ActionReader, Mapping, int, str], Action]:
+def _end(what: str) -> ActionFunction:
     def read(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
         return model.End(line, name, what, reader.text(body, "outputPath").lower() if what == "task" else "")
 
@@ -253,17 +156,13 @@ def _update(reader: ActionReader, body: Mapping, line: int, name: str) -> Action
             with reader.at(f"[{number}]"):
                 key, value, place = reader.only(item, "statement")
                 inner = reader.mapping(value, place)
-                variable = reader.target_variable(inner, "variable")
+                kind = value_kind(key)
+                variable = reader.target_variable(inner, "variable", "" if kind == "any" else kind)
                 if not variable:
                     reader.error(place, "variable is missing", "Give `variable: Flow.x`")
-                found = reader.expression(inner, "value", value_kind(key))
+                found = reader.expression(inner, "value", kind)
                 statements.append((variable, literal(NOT_SET) if found is None else found))
     return model.UpdateData(line, name, tuple(statements))
-
-
-def value_kind(type_name: str) -> str:
-    """Kind of the literals of a variable's type: ``integer`` -> ``number``; names of things are texts."""
-    return _KINDS.get(type_name, "any")
 
 
 def _attributes(reader: ActionReader, body: Mapping) -> list[Mapping]:
@@ -288,19 +187,25 @@ def _set_data(reader: ActionReader, body: Mapping, line: int, name: str) -> Acti
 
 def _get_data(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
     items = _attributes(reader, body)
-    pairs = tuple((reader.needed(item, "name", "text"), reader.target_variable(item, "variable")) for item in items)
+    pairs = tuple(
+        (reader.needed(item, "name", "text"), reader.target_variable(item, "variable", "text")) for item in items
+    )
     return model.GetParticipantData(line, name, pairs)
 
 
 def _language(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
-    return model.ChangeLanguage(line, name, reader.needed(body, "language", "name"))
+    language = reader.needed(body, "language", "name")
+    if isinstance(language.constant, str):
+        with reader.at("language"):
+            reader.spoken_languages.append((language.constant.lower(), body.items["language"], reader.here()))
+    return model.ChangeLanguage(line, name, language)
 
 
 def _wrapup(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
     return model.Wrapup(line, name, reader.target(body, "wrapupCode", "wrapup_code"))
 
 
-def _consent(granted: bool) -> Callable[[ActionReader, Mapping, int, str], Action]:
+def _consent(granted: bool) -> ActionFunction:
     def read(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
         question = reader.expression(body, "question", "text")
         return model.Consent(line, name, granted, question, reader.expression(body, "answer", "text"))
@@ -324,7 +229,7 @@ def _hold_music(reader: ActionReader, body: Mapping, line: int, name: str) -> Ac
     return model.PlayHoldMusic(line, name, prompt, seconds, barge)
 
 
-def transfer(kind: str, key: str) -> Callable[[ActionReader, Mapping, int, str], Action]:
+def transfer(kind: str, key: str) -> ActionFunction:
     """The reader of an action (or a menu's choice) that sends the caller elsewhere."""
 
     def read(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
@@ -339,8 +244,8 @@ def _transfer(
 ) -> model.Transfer:
     with reader.at("failureOutputs"):
         bound = reader.mapping(body.items.get("failureOutputs"), body)
-        error_type = reader.target_variable(bound, "errorType")
-        error_message = reader.target_variable(bound, "errorMessage")
+        error_type = reader.target_variable(bound, "errorType", "text")
+        error_message = reader.target_variable(bound, "errorMessage", "text")
     override = reader.text(body, "overrideInQueueFlow")
     if override:
         reader.refer("flow", override, body.items["overrideInQueueFlow"])
@@ -372,7 +277,7 @@ def _hang_up(_reader: ActionReader, _body: Mapping, line: int, name: str) -> Act
     return model.HangUp(line, name)
 
 
-ACTIONS: dict[str, Callable[[ActionReader, Mapping, int, str], Action]] = {
+ACTIONS |= {
     "playAudio": _play,
     "playAudioOnSilence": _play_on_silence,
     "collectInput": _collect,
@@ -404,9 +309,4 @@ ACTIONS: dict[str, Callable[[ActionReader, Mapping, int, str], Action]] = {
     "transferToFlow": transfer("flow", "targetFlow"),
     "transferToVoicemail": _voicemail,
     "disconnect": _hang_up,
-}
-
-UNSUPPORTED = {
-    "evaluateSchedule": f"There are no schedules here. {SCHEDULES}",
-    "evaluateScheduleGroup": f"There are no schedule groups here. {SCHEDULES}",
 }

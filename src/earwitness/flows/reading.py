@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from earwitness.flows import expressions
 from earwitness.flows.errors import FlowError, FlowErrors, FlowExpressionError
 from earwitness.flows.expressions import Expression, literal
-from earwitness.flows.model import AudioSpec, Clip, Reference
+from earwitness.flows.model import Reference
+from earwitness.flows.nodes import Call, Constant, Name
 from earwitness.flows.source import Mapping, Node, Scalar, Sequence
-from earwitness.flows.values import NOT_SET, Audio, Say, Value, prompt_item, to_number, to_text
+from earwitness.flows.values import NOT_SET, Value, to_number, to_text
 
 MAX_ERRORS = 100
 CALL_VARIABLES = (
@@ -27,6 +28,12 @@ _UNITS = {"ms": 0.001, "milliseconds": 0.001, "seconds": 1, "minutes": 60, "hour
 _WRAPPERS = ("lit", "exp", "var", "noValue", "none")
 
 
+_TYPES = {
+    "string": "text", "integer": "number", "decimal": "number", "currency": "number", "boolean": "boolean",
+    "duration": "duration", "phoneNumber": "text",
+}  # fmt: skip
+
+
 class UnreadableError(Exception):
     """The error is noted; whoever asked goes on without this part."""
 
@@ -38,6 +45,8 @@ class Names:
     known: set[str] = field(default_factory=set)
     used: list[tuple[str, Node, str]] = field(default_factory=list)
     """(name, place, path)."""
+    kinds: dict[str, str] = field(default_factory=dict)
+    """Kind of each, as far as it is certain."""
 
 
 @dataclass(slots=True)
@@ -53,6 +62,8 @@ class Reader:
     flow_names: Names = field(default_factory=Names)
     names: Names = field(default_factory=Names)
     """Of the task or state being read."""
+    expressions: list[tuple[Expression, Names, Node, str]] = field(default_factory=list)
+    """(expression, variables around it, place, path), for the check of kinds."""
 
     @contextmanager
     def at(self, *steps: str) -> Iterator[None]:
@@ -174,7 +185,7 @@ class Reader:
         if not isinstance(node, Scalar):
             raise self.stop(node, f"{wrapper} holds no text", "Put the expression into quotes")
         found = self.parsed(node)
-        if wrapper == "var" and not isinstance(found.root, expressions.Name):
+        if wrapper == "var" and not isinstance(found.root, Name):
             raise self.stop(node, f"{node.text!r} is no variable", "Variables are Flow.x, Task.x or State.x")
         return found
 
@@ -185,13 +196,14 @@ class Reader:
         except FlowExpressionError as error:
             said = f"expression {node.text[:80]!r}, character {error.column}: {error}"
             raise self.stop(node, said, error.remedy) from error
+        self.expressions.append((found, self.names, node, self.here()))
         for variable in found.variables():
             self.use(variable.name, node)
         for prompt in found.prompts():
             self.refer("prompt", prompt, node)
         for part in found.nodes():
-            if isinstance(part, expressions.Call) and part.function == "toaudiotts":
-                given = [a.value if isinstance(a, expressions.Constant) else NOT_SET for a in part.arguments]
+            if isinstance(part, Call) and part.function == "toaudiotts":
+                given = [a.value if isinstance(a, Constant) else NOT_SET for a in part.arguments]
                 if isinstance(given[0], str):
                     self.texts.add((given[0], to_text(given[1]).lower() if len(given) > 1 else ""))
         return found
@@ -265,16 +277,18 @@ class Reader:
         else:
             self.error(node, f"unknown variable {name}", "Variables are Flow.x, Task.x, State.x and Call.x")
 
-    def declare(self, name: str, node: Node) -> str:
+    def declare(self, name: str, node: Node, kind: str = "") -> str:
         """A variable is declared or written; its name in lower case."""
         lower = name.strip().lower()
         if not re.fullmatch(r"(flow|task|state)\.[a-z_][a-z0-9_]*", lower):
             self.error(node, f"{name[:80]!r} is no variable", "Variables are Flow.x, Task.x or State.x")
             return ""
-        (self.flow_names if lower.startswith("flow.") else self.names).known.add(lower)
+        names = self.flow_names if lower.startswith("flow.") else self.names
+        names.kinds[lower] = kind if names.kinds.get(lower, kind) == kind else ""
+        names.known.add(lower)
         return lower
 
-    def target_variable(self, mapping: Mapping, key: str) -> str:
+    def target_variable(self, mapping: Mapping, key: str, kind: str = "") -> str:
         """The variable that an action writes to: ``var: Task.x``, ``name: Task.x`` or bare; empty: none."""
         node = mapping.items.get(key)
         if isinstance(node, Mapping):
@@ -285,7 +299,7 @@ class Reader:
             return ""
         with self.at(key):
             if isinstance(node, Scalar):
-                return self.declare(node.text, node)
+                return self.declare(node.text, node, kind)
             self.error(node, "a variable is expected here", "Write {var: Task.x}")
         return ""
 
@@ -303,90 +317,7 @@ class Reader:
             self.refer(kind, value.constant, mapping.items[key])
         return value
 
-    # Audio
 
-    def audio(self, mapping: Mapping, key: str) -> AudioSpec:
-        """``tts``, ``prompt``, ``exp``, ``defaultAudio``, or one of them for each language."""
-        node = mapping.items.get(key)
-        if node is None:
-            return AudioSpec()
-        with self.at(key):
-            try:
-                return self.audio_spec(node)
-            except UnreadableError:
-                return AudioSpec()
-
-    def audio_spec(self, node: Node) -> AudioSpec:
-        """Audio as written."""
-        if isinstance(node, Scalar):
-            return AudioSpec(None if node.is_null else self.spoken(node, ""))
-        mapping = self.mapping(node, node)
-        default: Clip | None = None
-        languages: dict[str, Clip] = {}
-        for key, inner in mapping.items.items():
-            with self.at(key):
-                if key in ("noValue", "none"):
-                    continue
-                if (
-                    key == "tts"
-                    and isinstance(inner, Mapping)
-                    and "lit" not in inner.items
-                    and "exp" not in inner.items
-                ):
-                    languages.update({lang.lower(): self.spoken(text, lang) for lang, text in inner.items.items()})
-                elif key in ("tts", "prompt", "exp", "lit"):
-                    default = self.clip(key, inner, "")
-                elif key in ("defaultAudio", "audio"):
-                    found = self.audio_spec(inner)
-                    default = found.default or default
-                    languages.update(found.by_language)
-                elif re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", key):
-                    found = self.audio_spec(inner)
-                    if found.default:
-                        languages[key.lower()] = found.default
-                else:
-                    remedy = "Audio is tts, prompt, exp, defaultAudio or a language such as en-us"
-                    self.error(inner, f"{key!r} is no audio", remedy)
-        return AudioSpec(default, languages)
-
-    def clip(self, key: str, node: Node, language: str) -> Clip | None:
-        """One ``tts``, ``prompt`` or ``exp``."""
-        if key == "tts":
-            return self.spoken(node, language)
-        if key == "exp":
-            if not isinstance(node, Scalar):
-                raise self.stop(node, "exp holds no text", "Put the expression into quotes")
-            return Clip(expression=self.parsed(node))
-        name = self.literal(node, "name")
-        if not isinstance(name, str) or not expressions.is_prompt(name):
-            raise self.stop(node, f"{name!r:.80} is no prompt", "Prompts are Prompt.name or PromptSystem.name")
-        self.refer("prompt", name, node)
-        return Clip(prompt=name)
-
-    def spoken(self, node: Node, language: str) -> Clip:
-        """A text to be spoken."""
-        if isinstance(node, Mapping) and "exp" in node.items and isinstance(inner := node.items["exp"], Scalar):
-            return Clip(expression=self.parsed(inner))
-        text = self.literal(node.items["lit"] if isinstance(node, Mapping) and "lit" in node.items else node, "text")
-        if isinstance(text, str) and text.strip():
-            self.texts.add((text, language.lower()))
-        return Clip(text=str(text))
-
-
-def clip_audio(clip: Clip, evaluate: Callable[[Expression], Value]) -> Audio:
-    """What a clip plays.
-
-    :raises FlowExpressionError: its expression has no value that can be played.
-    """
-    if clip.prompt:
-        return Audio((prompt_item(clip.prompt),))
-    if clip.expression is None:
-        return Audio((Say(clip.text),) if clip.text.strip() else ())
-    value = evaluate(clip.expression)
-    if isinstance(value, Audio):
-        return value
-    if value is NOT_SET:
-        return Audio(())
-    if isinstance(value, str):
-        return Audio((prompt_item(value),) if expressions.is_prompt(value) else (Say(value),) if value.strip() else ())
-    raise FlowExpressionError("the expression is no audio")
+def value_kind(type_name: str) -> str:
+    """Kind of the literals of a variable's type: ``integer`` -> ``number``; ``any`` for names of things and others."""
+    return _TYPES.get(type_name, "any")

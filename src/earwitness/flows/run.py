@@ -38,7 +38,7 @@ from earwitness.flows.errors import FlowExpressionError
 from earwitness.flows.expressions import Expression
 from earwitness.flows.memory import Facts, Frame, Memory
 from earwitness.flows.model import AudioSpec, Clip, Flow
-from earwitness.flows.reading import clip_audio
+from earwitness.flows.read_audio import clip_audio
 from earwitness.flows.values import Audio, PromptRef, Say, Value
 
 MAX_STEPS_AT_ONCE = 10_000
@@ -65,6 +65,8 @@ class FlowRun:
         self.flow = flow
         self.memory = Memory(flow, facts, now)
         self.ended = False
+        self.where = ""
+        """The action or menu that was begun last, for the log."""
         self.digits: list[str] = []
         self.swallow = ""
         self.last_text = ""
@@ -289,13 +291,7 @@ class FlowRun:
         return out
 
     def _where(self) -> str:
-        for frame in reversed(self.memory.frames):
-            if frame.at and frame.at <= len(frame.actions):
-                action = frame.actions[frame.at - 1]
-                return f"line {action.line}: {action.name}"
-            if frame.menu is not None:
-                return f"line {frame.menu.line}: {frame.menu.name}"
-        return self.flow.name
+        return self.where or self.flow.name
 
     def _guarded(self, do: Then) -> None:
         try:

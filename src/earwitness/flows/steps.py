@@ -46,10 +46,12 @@ def step(run: FlowRun) -> None:
         return
     frame = frames[-1]
     if frame.menu is not None:
+        run.where = f"line {frame.menu.line}: {frame.menu.name}"
         waiting.Choosing(run, frame.menu).ask()
     elif frame.at < len(frame.actions):
         action = frame.actions[frame.at]
         frame.at += 1
+        run.where = _where(action)
         _STEPS[type(action)](run, action)
     else:
         _end_of_frame(run, frame)
