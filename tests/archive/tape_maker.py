@@ -106,6 +106,7 @@ class Spool:
     seconds: float = 0.0
     dual_channel: bool = True
     audio_format: str = "audio/opus"
+    level_control: bool = False
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def event(self, at_us: int, event_type: str, /, **data: Any) -> None:
@@ -134,6 +135,7 @@ class Spool:
             dual_channel=self.dual_channel,
             audio_format=self.audio_format,
             reasons=[],
+            **({"level_control": True} if self.level_control else {}),
         )
 
     def closed(self, opening: int, at_us: int, row: str = "leg", why: str = "the leg ended") -> None:

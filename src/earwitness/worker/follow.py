@@ -157,7 +157,11 @@ class TapeFollower:
         rendered = [(opening.index, opening.from_us, opening.length_us) for opening in self._rendered]
         if rendered != [(opening.index, opening.from_us, opening.length_us) for opening in plan.openings]:
             self._contradicted("openings were told otherwise")
-        if (plan.dual_channel, plan.audio_format) != (first.dual_channel, first.audio_format):
+        if (plan.dual_channel, plan.audio_format, plan.level_control) != (
+            first.dual_channel,
+            first.audio_format,
+            first.level_control,
+        ):
             self._contradicted("the format was told otherwise")
         if plan.gaps != self._gaps:
             self._contradicted("a gap was told afterwards")

@@ -113,6 +113,8 @@ class TapePlan:
     media: tuple[MediaEpoch, ...]
     pauses: tuple[Pause, ...] = ()
     gaps: tuple[MediaGap, ...] = ()
+    level_control: bool = False
+    """Levels are made even."""
 
     def file(self, opening: int, channel: int) -> Path:
         """Where the packets of a channel are. Channel 0 = what the leg's party said, 1 = what was sent to it."""
@@ -147,6 +149,7 @@ class _Tape:
     kind: str
     dual_channel: bool = False
     audio_format: str = "audio/opus"
+    level_control: bool = False
     openings: list[Opening] = field(default_factory=list)
     withheld: list[tuple[int, Reasons]] = field(default_factory=list)
 
@@ -198,6 +201,7 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
                 tape.withheld.append((event.at, tuple(data["reasons"])))
                 continue
             tape.dual_channel, tape.audio_format = bool(data["dual_channel"]), data["audio_format"]
+            tape.level_control = bool(data.get("level_control", False))
             tape.openings.append(Opening(int(data["opening"]), event.at, None, tuple(data.get("reasons", ()))))
         elif event.type == "tape.closed" and data["tape_id"] in tapes:
             _close(tapes[data["tape_id"]], int(data["opening"]), event.at, tuple(data["reasons"]))
@@ -221,6 +225,7 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
                 media=tuple(media.get(tape.leg_id, ())),
                 pauses=_pauses(openings, tape.withheld, end),
                 gaps=tuple(gaps.get(tape.leg_id, ())),
+                level_control=tape.level_control,
             )
         )
     return plans
@@ -244,6 +249,8 @@ def _pauses(openings: tuple[Opening, ...], withheld: list[tuple[int, Reasons]], 
         if opening.to_us is None:
             continue
         if position + 1 < len(openings):
+            if openings[position + 1].from_us == opening.to_us:
+                continue  # closed and opened in one moment: nothing was cut out
             pauses.append(Pause(opening.to_us, openings[position + 1].from_us, opening.closed_because, recorded))
         elif end is not None and end > opening.to_us and _is_pause(opening.closed_because):
             pauses.append(Pause(opening.to_us, end, opening.closed_because, recorded))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from earwitness.archive.render import codecs, g726, gsm, wav
 from earwitness.archive.render.channel import Channel, Tally
+from earwitness.archive.render.level import LevelControl
 from earwitness.archive.render.ogg import OggOpus
 from earwitness.archive.render.opus import RATES
 from earwitness.archive.render.packets import Packets, read_tape
@@ -117,6 +118,9 @@ class Renderer:
         self.sink = sink(rate, self.channels)
         self._tallies = [Tally(ChannelSheet()), Tally(ChannelSheet())]
         self._meter = Meter(rate, 2)
+        self._level = LevelControl(rate, 2) if plan.level_control else None
+        self._shown = Meter(rate, 2) if plan.level_control else self._meter
+        """Measures what the file holds, the other what came over the line."""
         self._lines: list[Channel] = []
         self._queues: list[list[I16]] = [[], []]
         self._opened_us = 0
@@ -154,9 +158,12 @@ class Renderer:
 
     def finish(self) -> Rendering:
         """Writes the end of the file."""
+        if self._level is not None:
+            self._put(self._level.finish())
+            self._meter.finish()
         self.sink.finish()
         length_ms = round(self._written * 1000 / self.rate)
-        peaks = self._meter.finish()
+        peaks = self._shown.finish()
         for channel, tally in enumerate(self._tallies):
             self._complete(channel, tally, self._tallies[1 - channel])
         sheet = QualitySheet(length_ms, self.rate, [tally.sheet for tally in self._tallies])
@@ -168,7 +175,15 @@ class Renderer:
             pair[:, 0], pair[:, 1] = first, second
             self._written += len(pair)
             self._meter.samples(pair)
-            self.sink.samples(pair if self.channels == 2 else mix(pair))
+            if self._level is None:
+                self.sink.samples(pair if self.channels == 2 else mix(pair))
+            else:
+                self._put(self._level.samples(pair))
+
+    def _put(self, levelled: I16) -> None:
+        if len(levelled):
+            self._shown.samples(levelled)
+            self.sink.samples(levelled if self.channels == 2 else mix(levelled))
 
     def _complete(self, channel: int, tally: Tally, other: Tally) -> None:
         sheet, meter = tally.sheet, self._meter
