@@ -276,7 +276,6 @@ class FlowPlayer:
                 by=self.flow.id,
                 participant_id=leg.participant_id,
             )
-            self._tell(do.TransferDone())
             self._end(moved=True)
             conversation.main.append(leg)
             conversation.arrange()

@@ -63,7 +63,7 @@ class InDialog:
         other = self._session_for(replaces.call_id, replaces.to_tag, replaces.from_tag)
         other_leg = other.owner if other is not None else None
         if not isinstance(other_leg, Leg) or other_leg.station is not leg.station:
-            asked.refuse(481)
+            asked.refuse(403)  # not 481, which would end this call as well (RFC 5057)
             return
         attended(conversation, leg, other_leg, asked)
 
@@ -91,7 +91,7 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
     """Joins the parties of two calls of one phone; the phone leaves both."""
     other = conversation.services.conversation_of(other_leg.id)
     if other is None or other is conversation or not other_leg.answered or other_leg not in other.main:
-        asked.refuse(481)
+        asked.refuse(404)
         return
     if isinstance(other.activity, QueueWait):
         queue = other.activity.queue
