@@ -108,7 +108,13 @@ def _tokens(source: str) -> list[_Token]:
         match = _TOKEN.match(source, at)
         if match is None or match.lastgroup is None:
             rest = source[at:].lstrip()
-            hint = 'Texts stand in double quotes: "text"' if rest[:1] in "'\"" else ""
+            hint = (
+                "Compare with =="
+                if rest[0] == "="
+                else 'Texts stand in double quotes: "text"'
+                if rest[0] in "'\""
+                else ""
+            )
             raise FlowExpressionError(f"cannot read {rest[:20]!r}", end - len(rest.rstrip()) + 1, hint)
         tokens.append(_Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup) + 1))
         at = match.end()
@@ -136,8 +142,7 @@ class _Parser:
     def end(self) -> None:
         token = self.tokens[self.at]
         if token.kind != "end":
-            hint = "Compare with ==" if token.text.startswith("=") else ""
-            raise FlowExpressionError(f"unexpected {token.text[:20]!r}", token.column, hint)
+            raise FlowExpressionError(f"unexpected {token.text[:20]!r}", token.column)
 
     def either(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
