@@ -277,6 +277,7 @@ class FlowPlayer:
                 participant_id=leg.participant_id,
             )
             self._end(moved=True)
+            conversation.do(None)
             conversation.main.append(leg)
             conversation.arrange()
 

@@ -138,6 +138,9 @@ class Leg:
         theirs = stream.effective_direction
         event = next((item for item in self.formats if item.is_telephone_event), None)
         rtp = _numeric(stream.host, stream.port)
+        agreed = {item.codec for item in self.formats}
+        ours = [item for item in self.local.formats if item.codec in agreed]
+        our_event = next((item.payload_type for item in ours if item.is_telephone_event), None)
         return Remote(
             rtp,
             rtp if stream.rtcp_mux else _numeric(*stream.rtcp),
@@ -146,6 +149,8 @@ class Leg:
             sending=theirs.receives and self.direction.sends,
             receiving=theirs.sends and self.direction.receives,
             sources=(self.source_host,),
+            expected={f.payload_type: Codec(f.name, f.clock_rate, f.channels) for f in ours},
+            expected_event=our_event,
         )
 
     def media_facts(self) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class LocalDescription:
         self._last_body = b""
         self._layout: list[Media] = []
         self._audio_index = 0
+        self.formats: tuple[Format, ...] = ()
+        """Of the description last written: under these numbers the peer sends (RFC 3264 §6.1)."""
 
     @property
     def current(self) -> bytes:
@@ -101,6 +103,7 @@ class LocalDescription:
         maxptime: int | None,
         protocol: str = "RTP/AVP",
     ) -> Media:
+        self.formats = tuple(formats)
         lines: list[tuple[str, str]] = []
         for item in formats:
             channels = f"/{item.channels}" if item.channels != 1 else ""
