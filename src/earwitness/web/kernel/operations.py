@@ -189,7 +189,7 @@ class Family(APIRouter):
         :param name: The vendor's SDK method, or our own name.
         :param returns: The reply's type, or None for an empty reply.
         :param also: Further successful statuses and what they mean.
-        :param reads: A POST that only looks: it is carried out each time.
+        :param reads: A POST that only looks, or may be done again: it is carried out each time.
         :param each_time: A POST that is meant again when it comes again, such as pressing a key, or that harms nothing
             when it is carried out twice: it is never answered from memory.
         :param audited: Kind of object whose refusals are written to the audit log.
