@@ -64,9 +64,13 @@ class Sipp:
         """No new calls; ends when the present ones have."""
         self.process.process.send_signal(signal.SIGUSR1)
 
+    def errors(self) -> str:
+        """What sipp found wrong, messages included."""
+        return self._errors.read_text(errors="replace") if self._errors.exists() else ""
+
     def story(self) -> str:
         """What happened, for a human."""
-        errors = self._errors.read_text(errors="replace")[-3000:] if self._errors.exists() else ""
+        errors = self.errors()[-3000:]
         lines = [f"{message.at:.3f} {'->' if message.sent else '<-'} {message.line}" for message in self.messages()]
         return "\n".join([errors, *lines[-60:], self.process.printed()[-1500:]])
 
