@@ -1,8 +1,8 @@
 """What a dialled number leads to.
 
-The contract's form is the IVR object, whose targets are flows. A route may also lead straight to a user or to an
-external number, which the contract cannot say: ``/api/v2/earwitness/callroutes`` shows and sets that of the same
-objects.
+The contract's form is the IVR object, whose target is a flow (``openHoursFlow``). A route may also lead straight to a
+user, a queue or an external number, which the contract cannot say: ``/api/v2/earwitness/callroutes`` shows and sets
+that of the same objects. There are no schedules: flows for closed hours and holidays are kept and shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.store import named as named_store
 from earwitness.store import numbers_queries, telephony, telephony_queries, users
-from earwitness.store.tables import CallRoute
+from earwitness.store.tables import CallRoute, Flow, Queue
 from earwitness.web.api import named
 from earwitness.web.api.named import NamedDocument, NamedInput
 from earwitness.web.kernel import changes
@@ -48,7 +48,7 @@ class IvrDocument(NamedDocument):
 
 
 class Target(Document):
-    """Where calls go: to a user by ``id``, or to a ``number``."""
+    """Where calls go: to a user, queue or flow by ``id``, or to a ``number``."""
 
     type: str
     id: str | None = None
@@ -74,7 +74,7 @@ class IvrInput(NamedInput):
 class TargetInput(RequestBody):
     """Where calls shall go."""
 
-    type: Annotated[str, OneOf("user", "number")]
+    type: Annotated[str, OneOf("user", "queue", "flow", "number")]
     id: str | None = None
     number: str | None = None
 
@@ -88,7 +88,20 @@ class CallRouteInput(NamedInput):
 
 
 def _ivr(session: Session, row: CallRoute) -> IvrDocument:
-    return IvrDocument(**named.common(session, row, IVRS), dnis=list(row.dnis))
+    return IvrDocument(
+        **named.common(session, row, IVRS),
+        dnis=list(row.dnis),
+        open_hours_flow=_flow_reference(session, row.target if row.target_type == "flow" else None),
+        closed_hours_flow=_flow_reference(session, row.extra.get("closed_hours_flow")),
+        holiday_hours_flow=_flow_reference(session, row.extra.get("holiday_hours_flow")),
+    )
+
+
+def _flow_reference(session: Session, flow_id: str | None) -> Reference | None:
+    if not flow_id:
+        return None
+    flow = named_store.get(session, Flow, flow_id)
+    return Reference(id=flow_id, name=flow.name if flow else None, self_uri=f"/api/v2/flows/{flow_id}")
 
 
 def _route(session: Session, row: CallRoute) -> CallRouteDocument:
@@ -119,12 +132,36 @@ def _dnis(session: Session, numbers: list[str], route_id: str | None) -> list[st
     return found
 
 
-def _no_flows(body: IvrInput) -> None:
-    for name in ("open_hours_flow", "closed_hours_flow", "holiday_hours_flow"):
-        reference = getattr(body, name)
-        if reference is not None and reference.id:
-            field = IvrInput.model_fields[name].alias or name
-            raise bad_request(f"There is no flow {reference.id}.", f"{field}.id", "invalid.value")
+def _flow(session: Session, reference: ReferenceInput | None, field_name: str) -> str | None:
+    """The flow that a body names.
+
+    :raises ApiError: 400, there is none such for inbound calls.
+    """
+    if reference is None or not reference.id:
+        return None
+    flow = named_store.get(session, Flow, reference.id)
+    if flow is None or flow.type != "inboundcall":
+        raise bad_request(f"There is no inbound call flow {reference.id}.", field_name, "invalid.value")
+    return flow.id
+
+
+def _flows(session: Session, body: IvrInput, row: CallRoute | None) -> dict[str, Any]:
+    """The columns that a body's flows change."""
+    given, wanted = body.given(), dict[str, Any]()
+    if "open_hours_flow" in given:
+        flow_id = _flow(session, body.open_hours_flow, "openHoursFlow.id")
+        if flow_id is not None:
+            wanted = {"target_type": "flow", "target": flow_id}
+        elif row is not None and row.target_type == "flow":
+            wanted = {"target_type": None, "target": None}
+    extra = dict(row.extra) if row is not None else {}
+    for name, field_name in (
+        ("closed_hours_flow", "closedHoursFlow.id"),
+        ("holiday_hours_flow", "holidayHoursFlow.id"),
+    ):
+        if name in given:
+            extra[name] = _flow(session, getattr(body, name), field_name)
+    return {**wanted, "extra": {name: value for name, value in extra.items() if value is not None}}
 
 
 def _target(session: Session, target: TargetInput | None) -> dict[str, Any]:
@@ -134,6 +171,15 @@ def _target(session: Session, target: TargetInput | None) -> dict[str, Any]:
         if not target.id or users.get(session, target.id) is None:
             raise bad_request(f"There is no user {target.id}.", "target.id", "invalid.value")
         return {"target_type": "user", "target": target.id}
+    if target.type == "queue":
+        if not target.id or named_store.get(session, Queue, target.id) is None:
+            raise bad_request(f"There is no queue {target.id}.", "target.id", "invalid.value")
+        return {"target_type": "queue", "target": target.id}
+    if target.type == "flow":
+        flow_id = _flow(session, ReferenceInput(id=target.id), "target.id")
+        if flow_id is None:
+            raise bad_request("target.id must be that of a flow.", "target.id", "invalid.value")
+        return {"target_type": "flow", "target": flow_id}
     number = re.sub(r"[\s()./-]", "", (target.number or "").removeprefix("tel:"))
     if not _NUMBER.fullmatch(number):
         raise bad_request("target.number must be a number to dial.", "target.number", "invalid.value")
@@ -183,10 +229,13 @@ def list_ivrs(
 
 @family.operation("POST", IVRS, "post_architect_ivrs", ADD, returns=IvrDocument)
 def create_ivr(caller: Signed, parts: Parts, body: IvrInput) -> IvrDocument:
-    """Makes a call route. Give it a target by ``PUT /api/v2/earwitness/callroutes/{routeId}``."""
-    _no_flows(body)
+    """Makes a call route to a flow, ``openHoursFlow``.
+
+    Other targets are given by ``PUT /api/v2/earwitness/callroutes/{routeId}``.
+    """
     with changes.changing(parts, caller) as session:
-        return _ivr(session, _create(parts, session, caller, body, body.dnis or []))
+        more = _flows(session, body, None)
+        return _ivr(session, _create(parts, session, caller, body, body.dnis or [], **more))
 
 
 @family.operation("GET", IVRS + "/{ivrId}", "get_architect_ivr", VIEW, returns=IvrDocument)
@@ -198,11 +247,12 @@ def one_ivr(caller: Signed, parts: Parts, ivrId: str) -> IvrDocument:
 
 @family.operation("PUT", IVRS + "/{ivrId}", "put_architect_ivr", EDIT, returns=IvrDocument)
 def change_ivr(caller: Signed, parts: Parts, ivrId: str, body: IvrInput) -> IvrDocument:
-    """Changes a call route; its target stays."""
-    _no_flows(body)
+    """Changes a call route; a target that is no flow stays unless ``openHoursFlow`` names one."""
     with changes.changing(parts, caller) as session:
         row = named.find_for_change(session, caller, CallRoute, ivrId, "IVR", EDIT_ROUTES)
-        wanted = {"dnis": _dnis(session, body.dnis, row.id)} if body.dnis is not None else {}
+        wanted = _flows(session, body, row)
+        if body.dnis is not None:
+            wanted["dnis"] = _dnis(session, body.dnis, row.id)
         _change(parts, session, caller, row, body, wanted)
         return _ivr(session, row)
 
@@ -226,7 +276,7 @@ def list_routes(
 
 @family.operation("POST", ROUTES, "post_earwitness_callroutes", ADD, returns=CallRouteDocument)
 def create_route(caller: Signed, parts: Parts, body: CallRouteInput) -> CallRouteDocument:
-    """Makes a call route: ``{name, dnis, target: {type: user, id} or {type: number, number}}``."""
+    """Makes a call route: ``{name, dnis, target: {type: user, queue or flow, id} or {type: number, number}}``."""
     with changes.changing(parts, caller) as session:
         more = _target(session, body.target)
         row = _create(parts, session, caller, body, body.dnis or [], **more, state=body.state or "active")
