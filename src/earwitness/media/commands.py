@@ -13,6 +13,7 @@ import structlog
 from earwitness.media.engine import wire
 from earwitness.media.engine.interface import Codec
 from earwitness.media.rtp.arena import Arena
+from earwitness.media.rtp.dial import Dialler
 from earwitness.media.rtp.legs import Format, Leg, Legs, numeric
 from earwitness.media.rtp.mix import Mixer
 from earwitness.media.rtp.play import Player
@@ -37,6 +38,7 @@ class Commands:
         relay: Relay,
         player: Player,
         mixer: Mixer,
+        dialler: Dialler,
         report: Callable[..., None],
     ) -> None:
         self._arena = arena
@@ -47,6 +49,7 @@ class Commands:
         self._relay = relay
         self._player = player
         self._mixer = mixer
+        self._dialler = dialler
         self._report = report
         self._ending_tapes: list[tuple[int, int]] = []
         self._closing_legs: list[Leg] = []
@@ -216,6 +219,23 @@ class Commands:
         if leg is not None:
             self._relay.beeper.set(leg, wire.beep_from_wire(beep) if beep is not None else None, at)
 
+    def _do_digits(self, slot: int, number: int, digits: str, _at: int) -> None:
+        leg = self._legs.by_slot.get(slot)
+        if leg is None:
+            self._report("digits_sent", slot, number)
+        else:
+            self._dialler.dial(leg, number, digits)
+
+    def _do_tones(self, slot: int, on: bool) -> None:
+        leg = self._legs.by_slot.get(slot)
+        if leg is not None:
+            self._relay.keypad.tones.set(leg, on)
+
+    def _do_codes(self, slot: int, codes: list[str]) -> None:
+        leg = self._legs.by_slot.get(slot)
+        if leg is not None:
+            self._relay.keypad.set_codes(leg, codes, self._now_us())
+
     def _do_tape(
         self, slot: int, generation: int, tape_id: str, opening: int, leg_slot: int, directory: str, at: int
     ) -> None:
@@ -277,6 +297,8 @@ class Commands:
             self._player.forget(leg, self._now_us())
             self._mixer.leave(leg)
             self._relay.beeper.set(leg, None, 0)
+            self._relay.keypad.tones.set(leg, False)
+            self._dialler.forget(leg)
             if leg.attached:
                 for kind in (0, 1):
                     self._sweep.detach(2 * leg.slot + kind)

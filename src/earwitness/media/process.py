@@ -24,6 +24,7 @@ from earwitness.media.commands import Commands
 from earwitness.media.engine import wire
 from earwitness.media.engine.clock import KernelTime, WallClock
 from earwitness.media.rtp.arena import Arena, Layout
+from earwitness.media.rtp.dial import Dialler
 from earwitness.media.rtp.legs import Legs
 from earwitness.media.rtp.mix import Mixer
 from earwitness.media.rtp.play import Player
@@ -112,9 +113,10 @@ class Service:
         self._relay = Relay(arena, self._sweep, self._tapes, self._legs, KernelTime(self._clock), self._report)
         self._player = Player(arena, self._relay, self._legs, self._report)
         self._mixer = Mixer(self._relay, self._legs)
+        self._dialler = Dialler(arena, self._relay, self._legs, self._report)
         self._commands = Commands(
             arena, self._clock.now_us, self._legs, self._sweep, self._tapes, self._relay, self._player, self._mixer,
-            self._report,
+            self._dialler,             self._report,
         )  # fmt: skip
         self._gone = False
         self._next_watch = 0
@@ -159,6 +161,8 @@ class Service:
         self._relay.tick(self._receive)
         if self._player.active:
             self._player.tick(self._clock.now_us())
+        if self._dialler.active:
+            self._dialler.tick(self._clock.now_us())
         if self._mixer.active:
             self._mixer.tick(self._clock.now_us())
         if beeper.active:

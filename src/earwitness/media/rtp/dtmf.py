@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from earwitness.media.rtp.packets import DIGITS
 
 TIMEOUT_US = 400_000
+MOST_PASSING = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,39 @@ class Press:
     duration_ms: int
     at: int
     """UTC microseconds of the packet that ended it."""
+
+
+class Passing:
+    """Events that are put into another stream: their time stamps there.
+
+    Each event keeps the time stamp of its beginning, and no two have the same, however late they come.
+    """
+
+    __slots__ = ("_end", "_stamps")
+
+    def __init__(self) -> None:
+        self._stamps: dict[tuple[int, int], int] = {}
+        self._end: int | None = None
+
+    def stamp(self, key: tuple[int, int], candidate: int, duration: int) -> tuple[int, bool]:
+        """The time stamp of a packet of an event, and whether it is the first one.
+
+        :param key: SSRC and time stamp where it comes from
+        :param candidate: the time stamp that an event that begins now would have
+        :param duration: as in the packet, in the clock of the other stream
+        """
+        stamp = self._stamps.get(key)
+        begins = stamp is None
+        if stamp is None:
+            if self._end is not None and (candidate - self._end) & 0x80000000:
+                candidate = self._end
+            while len(self._stamps) >= MOST_PASSING:
+                del self._stamps[next(iter(self._stamps))]
+            stamp = self._stamps[key] = candidate
+        end = (stamp + duration + 1) & 0xFFFFFFFF
+        if self._end is None or not (end - self._end) & 0x80000000:
+            self._end = end
+        return stamp, begins
 
 
 class Digits:

@@ -14,7 +14,8 @@ import numpy as np
 
 from earwitness.media.rtp.arena import Arena, Bool, Int32, Int64, UInt8, UInt32, UInt64
 from earwitness.media.rtp.changes import Changes
-from earwitness.media.rtp.dtmf import Digits
+from earwitness.media.rtp.codes import Codes
+from earwitness.media.rtp.dtmf import Digits, Passing
 from earwitness.media.rtp.packets import parse_sockaddr, sockaddr
 
 Address = tuple[str, int]
@@ -70,6 +71,10 @@ class Leg:
     sending: bool = True
     playing: bool = False
     dialling: bool = False
+    codes: Codes | None = None
+    """Feature codes that are watched for."""
+    passing: Passing = field(default_factory=Passing)
+    """Digits that were kept and are passed on late."""
     listeners: dict[str, Listener] = field(default_factory=dict)
     """Who gets a copy of what the party says."""
     relatch_until: int = 0
@@ -117,6 +122,8 @@ class Legs:
         """Whether the leg's row of ``pt_map`` changes anything."""
         self.events: Bool = np.zeros((size, 128), np.bool_)
         """[leg, payload type] -> whether its packets of that type are telephone events."""
+        self.coded: Bool = np.zeros(size, np.bool_)
+        """Whether feature codes are watched for."""
         self.muted: Bool = np.zeros(size, np.bool_)
         self.heard: Bool = np.zeros(size, np.bool_)
         """Whether the leg has listeners."""
@@ -181,6 +188,7 @@ class Legs:
             (self.peer, -1),
             (self.rewrites, False),
             (self.events, False),
+            (self.coded, False),
             (self.muted, False),
             (self.heard, False),
             (self._words, 0),

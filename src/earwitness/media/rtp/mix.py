@@ -17,6 +17,7 @@ import structlog
 from earwitness.media.rtp import codecs
 from earwitness.media.rtp.arena import MAX_PACKET, PAYLOAD, Int64
 from earwitness.media.rtp.codecs import CodecError, Decoder, Encoder, Format
+from earwitness.media.rtp.dtmf import Passing
 from earwitness.media.rtp.g711 import I16, U8, a_law, mu_law
 from earwitness.media.rtp.jitter import Jitter
 from earwitness.media.rtp.legs import Leg, Legs
@@ -111,8 +112,8 @@ class Mix:
     """By leg slot."""
     pair: bool = False
     """Two connected legs without a codec in common."""
-    passed: dict[tuple[int, int, int, int], int] = field(default_factory=dict)
-    """Time stamps of digits that are being passed on: (from slot, SSRC, time stamp, to slot) -> time stamp."""
+    passing: dict[tuple[int, int], Passing] = field(default_factory=dict)
+    """Digits that are passed on, by slots: (from, to)."""
 
 
 class Mixer:
@@ -263,16 +264,13 @@ class Mixer:
                 continue
             if not relay.outgoing.started(slot):
                 continue
-            key = (member.leg.slot, ssrc, timestamp, slot)
-            begins = key not in mix.passed
-            if begins:
-                if len(mix.passed) > 100:
-                    mix.passed.clear()
-                mix.passed[key] = relay.outgoing.next(slot, at).timestamp
             theirs = leg.codecs[leg.event_pt][1]
             duration = min((payload[2] << 8 | payload[3]) * theirs // rate, 0xFFFF)
+            passing = mix.passing.setdefault((member.leg.slot, slot), Passing())
+            candidate = relay.outgoing.next(slot, at).timestamp
+            stamp, begins = passing.stamp((ssrc, timestamp), candidate, duration)
             event = payload[:2] + duration.to_bytes(2, "big")
-            relay.insert(leg, leg.event_pt, event, marker=begins, timestamp=mix.passed[key], at=at)
+            relay.insert(leg, leg.event_pt, event, marker=begins, timestamp=stamp, at=at)
 
     # --- what they are sent
 

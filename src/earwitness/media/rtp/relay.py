@@ -32,6 +32,7 @@ from earwitness.media.engine.clock import KernelTime
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
 from earwitness.media.rtp.beep import Beeper
+from earwitness.media.rtp.keypad import Keypad
 from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
 from earwitness.media.rtp.outgoing import Outgoing, relayed_from
 from earwitness.media.rtp.sweep import Batch, Sweep
@@ -69,6 +70,7 @@ class Relay:
         self.outgoing = Outgoing(arena)
         """The streams that are sent to the legs."""
         self.beeper = Beeper(legs)
+        self.keypad = Keypad(self, legs, report)
         self.rows = arena.rows
         """All rows, shape (rows, ROW)."""
         self._names_address = int(legs.names.ctypes.data)
@@ -185,6 +187,31 @@ class Relay:
                 where, packet = int(leg[index]), (int(rows[index]), int(lengths[index]))
                 self._changed(where, *packet, int(pt[index]), ssrc[index], int(arrival[index]))
         legs.last_at[leg] = arrival
+        if not legs.coded[leg].any():
+            self._forward(rows, lengths, leg, arrival, first8, ssrc, pt)
+            return
+        start = 0
+        for index in [*np.flatnonzero(legs.coded[leg] & legs.events[leg, pt]).tolist(), len(rows)]:
+            if index > start:
+                part = slice(start, index)
+                self._forward(rows[part], lengths[part], leg[part], arrival[part], first8[part], ssrc[part], pt[part])
+            if index < len(rows):
+                event = self.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
+                self.keypad.hold(legs.by_slot[int(leg[index])], event, int(arrival[index]))
+            start = index + 1
+
+    def _forward(
+        self,
+        rows: Int64,
+        lengths: Int64,
+        leg: Int64,
+        arrival: Int64,
+        first8: UInt64,
+        ssrc: np.ndarray[Any, Any],
+        pt: Int64,
+    ) -> None:
+        """Relays and tapes valid packets, and hands them to those who listen."""
+        legs = self._legs
         if legs.muted[leg].any():
             keep = ~legs.muted[leg]
             rows, lengths, leg, arrival = rows[keep], lengths[keep], leg[keep], arrival[keep]
@@ -224,6 +251,12 @@ class Relay:
         addresses = (rows * ROW + (self._arena.rows_address + PAYLOAD)).astype(np.uint64)
         names = (sockets * 32 + self._names_address).astype(np.uint64)
         self.refused += self._sweep.send(addresses, lengths, sockets, names, self._legs.name_lengths[sockets])
+
+    def tape_late(self, leg: Leg, packet: bytes, at: int) -> None:
+        """Tapes a packet that a leg's party sent a while ago."""
+        row = self._first_scratch - 1 + self._arena.layout.rows
+        self.rows[row, PAYLOAD : PAYLOAD + len(packet)] = np.frombuffer(packet, np.uint8)
+        self.tape(np.array([leg.slot]), 0, np.array([row]), np.array([len(packet)]), np.array([at]))
 
     def emit(
         self,
@@ -335,7 +368,8 @@ class Relay:
             legs.started[slot] = True
             self._report("first_packet", leg.leg_id, at)
         if legs.events[slot, pt]:
-            self._digit(leg, row, length, int(ssrc.byteswap()), at)
+            if leg.codes is None:
+                self.keypad.event(leg, self.rows[row, PAYLOAD : PAYLOAD + length].tobytes(), at)
         elif pt != packets.COMFORT_NOISE:
             if legs.last_pt[slot] >= 0:
                 cause = "ssrc" if ssrc != legs.last_ssrc[slot] else "payload_type"
@@ -355,12 +389,6 @@ class Relay:
         change = leg.changes.take()
         if change is not None:
             self._report("source_changed", leg.leg_id, 0, *change)
-
-    def _digit(self, leg: Leg, row: int, length: int, ssrc: int, at: int) -> None:
-        packet = self._arena.rows[row, PAYLOAD : PAYLOAD + length].tobytes()
-        timestamp = int.from_bytes(packet[4:8], "big")
-        for press in leg.digits.packet(ssrc, timestamp, packet[packets.payload_offset(packet) :], at):
-            self._report("digit", leg.leg_id, press.digit, press.duration_ms, press.at)
 
     # --- the others
 
@@ -481,9 +509,8 @@ class Relay:
         for leg in legs.by_slot.values():
             if leg.changes.due(now):
                 self.tell_changes(leg)
-            if leg.digits.pending:
-                for press in leg.digits.expire(now):
-                    self._report("digit", leg.leg_id, press.digit, press.duration_ms, press.at)
+            self.keypad.expire(leg, now)
+        self.keypad.tones.tick(now)
 
     def drops(self, slot: int) -> dict[str, int]:
         """Dropped packets of a leg by reason."""
