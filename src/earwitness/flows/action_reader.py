@@ -114,10 +114,14 @@ class ActionReader(AudioReader):
                 with self.at(f"[{number}]"):
                     try:
                         key, value, place = self.only(item, "variable")
+                        if not key.endswith("Variable"):
+                            raise self.stop(place, f"{key!r} is no type of variable", "Write stringVariable, …")
                         inner = self.mapping(value, place)
                         kind = value_kind(key.removesuffix("Variable"))
                         name = self.declare(self.text(inner, "name"), place, "" if kind == "any" else kind)
-                        found.append(model.Variable(name, self.expression(inner, "initialValue", kind)))
+                        initial = self.expression(inner, "initialValue", kind)
+                        self.refer_typed(key.removesuffix("Variable"), inner, "initialValue", initial)
+                        found.append(model.Variable(name, initial))
                     except UnreadableError:
                         continue
         return tuple(found)

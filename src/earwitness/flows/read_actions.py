@@ -158,9 +158,10 @@ def _update(reader: ActionReader, body: Mapping, line: int, name: str) -> Action
                 inner = reader.mapping(value, place)
                 kind = value_kind(key)
                 variable = reader.target_variable(inner, "variable", "" if kind == "any" else kind)
-                if not variable:
+                if not variable and "variable" not in inner.items:
                     reader.error(place, "variable is missing", "Give `variable: Flow.x`")
                 found = reader.expression(inner, "value", kind)
+                reader.refer_typed(key, inner, "value", found)
                 statements.append((variable, literal(NOT_SET) if found is None else found))
     return model.UpdateData(line, name, tuple(statements))
 
@@ -178,7 +179,7 @@ def _attributes(reader: ActionReader, body: Mapping) -> list[Mapping]:
 
 def _set_data(reader: ActionReader, body: Mapping, line: int, name: str) -> Action:
     def value(item: Mapping) -> Expression:
-        found = reader.expression(item, "value", "any")
+        found = reader.expression(item, "value", "text")
         return literal(NOT_SET) if found is None else found
 
     pairs = tuple((reader.needed(item, "name", "text"), value(item)) for item in _attributes(reader, body))

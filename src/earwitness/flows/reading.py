@@ -28,6 +28,7 @@ _UNITS = {"ms": 0.001, "milliseconds": 0.001, "seconds": 1, "minutes": 60, "hour
 _WRAPPERS = ("lit", "exp", "var", "noValue", "none")
 
 
+_THINGS = {"queue": "queue", "user": "user", "prompt": "prompt", "flow": "flow", "wrapupCode": "wrapup_code"}
 _TYPES = {
     "string": "text", "integer": "number", "decimal": "number", "currency": "number", "boolean": "boolean",
     "duration": "duration", "phoneNumber": "text",
@@ -302,6 +303,11 @@ class Reader:
                 return self.declare(node.text, node, kind)
             self.error(node, "a variable is expected here", "Write {var: Task.x}")
         return ""
+
+    def refer_typed(self, type_name: str, mapping: Mapping, key: str, value: Expression | None) -> None:
+        """A literal given to a variable of a type that names things outside the flow."""
+        if value is not None and isinstance(value.constant, str) and value.constant and type_name in _THINGS:
+            self.refer(_THINGS[type_name], value.constant, mapping.items[key])
 
     def refer(self, kind: str, name: str, node: Node) -> None:
         """Something outside the flow is named."""
