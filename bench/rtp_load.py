@@ -136,7 +136,7 @@ def main() -> None:
     time.sleep(1)
     receiver.stop.set()
     receiver.join()
-    latency = np.concatenate(receiver.latencies or [np.zeros(1)]) / 1e6
+    latency = np.concatenate([each for each in receiver.latencies if len(each)] or [np.zeros(1)]) / 1e6
     print(json.dumps({
         "sent": sent,
         "received": int((receiver.seen > 0).sum()),
