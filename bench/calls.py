@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from bench.patient import LINGER_MS, PatientCalled, PatientCaller, failures
+from bench.patient import LINGER_MS, PREFIX, PatientCalled, PatientCaller, failures
 
 from peers.carrier import Carrier, Sipp
 from peers.office import CARRIER, UNRECORDED, Office
@@ -102,7 +102,7 @@ def load(office: Office, carrier: Carrier, name: str, rate: float, calls: int, h
         answers = phone.answer(answering, calls=calls, trace=False, options=options, port=phone_port)
         cpu, started = office.recorder.cpu("edge"), time.monotonic()
         caller = carrier.call(
-            PatientCaller("+4930[call_number]").whole(hold_ms), office.sip, office.number("load"), calls=calls,
+            PatientCaller(f"{PREFIX}[call_number]").whole(hold_ms), office.sip, office.number("load"), calls=calls,
             trace=False, options=[*options, "-r", f"{rate:g}", "-l", str(calls)],
         )  # fmt: skip
         caller.process.wait(calls / rate + (hold_ms + LINGER_MS) / 1000 + 120)

@@ -16,6 +16,8 @@ from peers.scenario import Called, Caller, Scenario, sdp
 
 LINGER_MS = 16_000
 """How long an ended call goes on answering what is repeated: BYE comes at 0.5, 1.5, 3.5, 7.5, 11.5 and 15.5 s."""
+PREFIX = "+4930"
+"""Callers' numbers are this and the number of sipp's call."""
 _ABORTED = re.compile(r"Aborting call on (.*?)(?=Aborting call on|Dead call|\Z)", re.DOTALL)
 
 
@@ -60,6 +62,8 @@ def failures(errors: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in _ABORTED.findall(errors):
         number = re.search(r"^From:.*?<sip:(\+\d+)", text, re.MULTILINE)
-        words = re.sub(r"for (Call-Id|call):? \S+ ?", "", " ".join(text.split())).partition(" Via:")[0]
-        found[number[1] if number else f"unknown {len(found)}"] = words[:120]
+        ours = re.search(r"(\d+)-\d+@", text)
+        name = number[1] if number else f"{PREFIX}{ours[1]}" if ours else f"unknown {len(found)}"
+        words = re.sub(r"for (Call-Id|call):? \S+ ?", "", " ".join(text.split()))
+        found[name] = re.split(r" Via:| ?\d{4}-\d\d-\d\d", words)[0][:120]
     return found
