@@ -254,6 +254,13 @@ class Site:
     clients: dict[str | None, httpx.Client] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
 
+    def wait(self, condition: Callable[[], Any]) -> None:
+        """Until a condition holds."""
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def http(self, name: str | None = "admin") -> httpx.Client:
         if name in self.clients:
             return self.clients[name]
@@ -294,6 +301,7 @@ def starting(folder: Path) -> Iterator[Callable[..., Site]]:
             "keys_dir": folder / "keys",
             "run_dir": run_dir,
             "spool_dir": folder / "spool",
+            "prompts_dir": folder / "prompts",
             "wait_poll_s": 0.02,
         }
         arguments = WebArguments(**{**values, **changes})

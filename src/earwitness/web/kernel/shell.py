@@ -32,6 +32,8 @@ SECURE_HEADERS = {
 """Set where the reply has none of its own."""
 
 
+LARGE = "/api/v2/earwitness/uploads/prompts/"
+"""Bodies that are streamed to the disk."""
 HEALTH = "/api/v2/earwitness/health"
 """Who restarts the service when it does not answer must not be made to wait."""
 
@@ -41,6 +43,8 @@ class Limits:
     """Bounds of one request and of one caller."""
 
     body_bytes: int = 4 * 1024 * 1024
+    upload_bytes: int = 160 * 1024 * 1024
+    """Of what is put to a signed address; such bodies go to the disk, not to the memory."""
     requests_per_window: int = 2000
     """Of one token (or one address, without a token) in ``WINDOW_S`` seconds."""
     refusals_per_window: int = 200
@@ -93,7 +97,7 @@ class Shell:
             await errors.response(refusal, correlation_id)(scope, receive, send_with_headers)
         else:
             try:
-                await self.app(scope, self._bounded(receive), send_with_headers)
+                await self.app(scope, self._bounded(receive, self._most(scope)), send_with_headers)
             except Exception as error:
                 log.error(  # as text: renderers that show local variables would show secrets
                     "web.crash",
@@ -131,19 +135,24 @@ class Shell:
         if "\0" in scope["path"] or b"%00" in scope.get("query_string", b""):
             return errors.bad_request("NUL is not allowed in addresses.")
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self.limits.body_bytes:
-            return _too_large(self.limits.body_bytes)
+        most = self._most(scope)
+        if length.isdecimal() and int(length) > most:
+            return _too_large(most)
         return None
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        large = scope["method"] == "PUT" and scope["path"].startswith(LARGE)
+        return self.limits.upload_bytes if large else self.limits.body_bytes
+
+    def _bounded(self, receive: Receive, most: int) -> Receive:
         taken = 0
 
         async def bounded() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self.limits.body_bytes:
-                raise HTTPException(413, _too_large(self.limits.body_bytes).message)
+            if taken > most:
+                raise HTTPException(413, _too_large(most).message)
             return message
 
         return bounded
