@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
 
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
@@ -30,6 +31,7 @@ from earwitness.web.api import (
     grants,
     languages,
     media,
+    notifications,
     numbers,
     oauth_clients,
     organizations,
@@ -39,6 +41,8 @@ from earwitness.web.api import (
     phones,
     play,
     presence,
+    prompt_resources,
+    prompts,
     queue_members,
     queues,
     recording_settings,
@@ -66,6 +70,8 @@ from earwitness.web.kernel.replays import Replays
 from earwitness.web.kernel.services import Services
 from earwitness.web.kernel.shell import Shell
 from earwitness.web.kernel.signing import UrlSigner, load_key
+from earwitness.web.notify import socket
+from earwitness.web.notify.hub import Hub
 
 FAMILIES = (
     tokens.family,
@@ -92,6 +98,8 @@ FAMILIES = (
     flow_actions.family,
     flows.family,
     flow_versions.family,
+    prompts.family,
+    prompt_resources.family,
     queues.family,
     queue_members.family,
     user_queues.family,
@@ -108,6 +116,7 @@ FAMILIES = (
     recordings.family,
     recording_settings.family,
     user_recordings.family,
+    notifications.family,
     media.family,
     own.family,
     play.family,
@@ -135,6 +144,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
             target=importlib.import_module, args=("earwitness.archive.render.convert",), daemon=True
         ).start()
         yield
+        await app.state.hub.stop()
         services.conversions.close()
         services.edge.close()
         services.database.dispose()
@@ -150,10 +160,12 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         strict_content_type=False,
     )
     app.state.services = services
+    app.state.hub = Hub(services)
     app.state.replays = Replays()
     app.state.operations = [route for family in FAMILIES for route in family.routes]
     errors.install(app)
     for family in FAMILIES:
         app.include_router(family)
+    app.router.routes.append(WebSocketRoute(socket.PATH, socket.serve))
     app.add_middleware(Shell, limits=arguments.limits, known=services.known_tokens)
     return app

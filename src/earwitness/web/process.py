@@ -50,6 +50,8 @@ def server_config(arguments: WebArguments, app: ASGIApp) -> uvicorn.Config:
         proxy_headers=bool(arguments.trusted_proxies),
         forwarded_allow_ips=arguments.trusted_proxies or None,
         timeout_keep_alive=75,
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=64 * 1024,
     )

@@ -17,7 +17,7 @@ from earwitness.domain.access import Access
 from earwitness.domain.access.condition import All, Any_, Condition
 from earwitness.domain.conversation.events import EventError, parse_lines
 from earwitness.domain.conversation.timeline import Timeline, fold
-from earwitness.store import users
+from earwitness.store import touched_divisions
 from earwitness.web.kernel.errors import ApiError
 from earwitness.web.kernel.services import Services
 
@@ -48,7 +48,7 @@ def find(parts: Services, session: Session, conversation_id: str) -> Pending | N
     timeline = None
     try:
         document = parts.edge.conversation(conversation_id)
-        timeline = _timeline(document) if document is not None else None
+        timeline = timeline_of(document) if document is not None else None
     except ApiError as error:
         away = error
     if timeline is None:
@@ -65,7 +65,7 @@ def in_progress(parts: Services, session: Session) -> list[Pending]:
 
     :raises ApiError: 503, the edge does not answer.
     """
-    found = [timeline for document in parts.edge.conversations() if (timeline := _timeline(document)) is not None]
+    found = [timeline for document in parts.edge.conversations() if (timeline := timeline_of(document)) is not None]
     found.sort(key=lambda timeline: (timeline.start, timeline.conversation_id))
     return [Pending(timeline, _divisions(session, timeline)) for timeline in found if timeline.end is None]
 
@@ -100,19 +100,28 @@ def _people(timeline: Timeline) -> set[str]:
 
 def _queues(timeline: Timeline) -> set[str]:
     segments = (segment for item in timeline.participants for segment in item.segments)
-    return {segment.queue_id for segment in segments if segment.queue_id is not None}
+    of_segments = {segment.queue_id for segment in segments if segment.queue_id is not None}
+    return of_segments | {item.queue_id for item in timeline.participants if item.queue_id is not None}
+
+
+def _flows(timeline: Timeline) -> set[str]:
+    segments = (segment for item in timeline.participants for segment in item.segments)
+    of_segments = {segment.flow_id for segment in segments if segment.flow_id is not None}
+    return of_segments | {item.flow_id for item in timeline.participants if item.flow_id is not None}
+
+
+def parties(timeline: Timeline) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Ids of the users, queues and flows of a conversation."""
+    everybody = {item.user_id for item in timeline.participants if item.user_id is not None}
+    return frozenset(everybody), frozenset(_queues(timeline)), frozenset(_flows(timeline))
 
 
 def _divisions(session: Session, timeline: Timeline) -> frozenset[str]:
-    """The divisions that the worker will note: those of its users, else the home division (J11)."""
-    ids = [item.user_id for item in timeline.participants if item.user_id is not None]
-    touched = {user.division_id for user in users.by_ids(session, ids)} if ids else set()
-    if not touched and (home := users.home_division(session)) is not None:
-        touched = {home.id}
-    return frozenset(touched)
+    return touched_divisions.of(session, *parties(timeline))
 
 
-def _timeline(document: dict[str, Any]) -> Timeline | None:
+def timeline_of(document: dict[str, Any]) -> Timeline | None:
+    """What the edge says of a conversation; None: unreadable."""
     try:
         events = document.get("events")
         if isinstance(events, list):
