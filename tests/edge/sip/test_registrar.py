@@ -216,3 +216,29 @@ def test_failures_are_forgotten_and_bounded() -> None:
         throttle.succeeded(f"t{i}", f"v{i}")
     assert len(throttle._records) <= 4
     assert len(throttle._trusted) <= 4
+
+
+@pytest.mark.parametrize(
+    ("uri", "rport", "source", "port"),
+    [
+        ("sip:a@192.0.2.5:5062", False, UDP, 5062),
+        ("sip:a@192.0.2.5;transport=UDP", False, Source("udp", "192.0.2.5", 40000), 5060),
+        ("sip:a@192.0.2.5:5062", True, UDP, 5060),
+        ("sip:a@10.0.0.5:5062", False, UDP, 5060),
+        ("sip:a@phone.example:5062", False, UDP, 5060),
+        ("sip:a@192.0.2.5:5060", False, UDP, 5060),
+        ("sip:a@192.0.2.6:5062", False, TCP, 40000),
+        ("sip:a@192.0.2.5:5062;transport=tcp", False, UDP, 5060),
+        ("nonsense", False, UDP, 5060),
+    ],
+)
+def test_a_phone_that_listens_on_another_port_is_called_there(uri: str, rport: bool, source: Source, port: int) -> None:
+    registrar = Registrar()
+    [binding] = _register(registrar, Contact(uri), source=source, rport=rport).bindings
+    assert (binding.reach.host, binding.reach.port) == (source.host, port)
+    assert binding.source == source
+    assert registrar.station_at(source.host, source.port, 1000.0) == "s1"
+    again = Registrar()
+    if source.connection is None:
+        assert again.load_document(json.loads(json.dumps(registrar.to_document(1000.0))), 1000.0) == 1
+        assert again.bindings("s1", 1000.0)[0].reach == binding.reach

@@ -631,6 +631,21 @@ def test_a_pinned_caller_is_reached_on_its_flow_whatever_it_says(wire: Any, req:
     assert wire.sent_to == [natted]
 
 
+@pytest.mark.parametrize(("rport", "port"), [(";rport", 40000), ("", 5070)])
+def test_a_caller_that_listens_on_another_port_is_reached_there(wire: Any, req: Any, rport: str, port: int) -> None:
+    source = wire.flow._replace(remote=("192.0.2.99", 40000))
+    via = f"SIP/2.0/UDP 192.0.2.99:5070;branch=z9hG4bK-p{rport}"
+    wire.put(req("INVITE", body=OFFER, via=via, contact="Contact: <sip:bob@192.0.2.99:5070>\r\n"), source)
+    session = wire.handler.sessions[-1]
+    session.pin()
+    session.accept(ANSWER)
+    wire.take()
+    wire.put(req("ACK", branch="z9hG4bK-ack", to_tag=session.local_tag), source)
+    session.bye()
+    wire.take()
+    assert [flow.remote for flow in wire.sent_to] == [("192.0.2.99", port)]
+
+
 def test_closed_connection_is_replaced_by_one_to_the_contact(make_wire: Any, req: Any) -> None:
     wire = make_wire(connected=lambda number: False)
     via = "SIP/2.0/TCP 192.0.2.99:40001;branch=z9hG4bK-t"

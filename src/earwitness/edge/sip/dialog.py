@@ -41,6 +41,19 @@ def behind_nat(claimed: str, seen: str) -> bool:
     return claimed != seen and is_private(claimed) and is_address(seen) and ipaddress.ip_address(seen).is_global
 
 
+def listens_at_contact(request: Request, flow: Flow) -> bool:
+    """The peer sends over UDP from another port than it listens on: it asks for no ``rport`` (RFC 3581), and its
+    Contact names the host it sends from, with another port. Then no NAT is in between.
+    """
+    if flow.transport != "udp" or request.top_via.wants_rport or request.contact is None:
+        return False
+    try:
+        uri = request.contact.uri
+    except SipParseError:
+        return False
+    return uri.transport in ("", "udp") and uri.host == flow.remote[0] and (uri.port or 5060) != flow.remote[1]
+
+
 class Dialog:
     """One dialog, early or confirmed."""
 

@@ -4,8 +4,11 @@ Times are seconds of a clock that never steps, or all phones would be gone for a
 the machine; only what is kept on disk is in Unix seconds (``shift``).
 
 A binding keeps the flow that its REGISTER came over, and calls go back over that flow: it is what works through NAT,
-for TCP, and for contacts that no resolver knows. Bindings go to and from plain JSON, so a restarted edge still reaches
-the phones.
+for TCP, and for contacts that no resolver knows. One kind of phone sends from another socket than it listens on: it
+asks for no ``rport`` (RFC 3581), and its Contact names the very host that the REGISTER came from with another port. No
+NAT is in between, so its calls go to the Contact's port (RFC 3261 §10.3).
+
+Bindings go to and from plain JSON, so a restarted edge still reaches the phones.
 """
 
 from __future__ import annotations
@@ -15,6 +18,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from earwitness.edge.sip.headers import SipParseError
+from earwitness.edge.sip.uri import parse_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,13 @@ class Binding:
     instance: str = ""
     user_agent: str = ""
     registered_at: float = 0.0
+    port: int = 0
+    """Where the phone listens, if that is not the port it sends from; else 0."""
+
+    @property
+    def reach(self) -> Source:
+        """Where calls to it go."""
+        return dataclasses.replace(self.source, port=self.port) if self.port else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +114,13 @@ class Registrar:
         source: Source,
         now: float,
         user_agent: str = "",
+        rport: bool = True,
     ) -> Outcome:
         """Carries out an authenticated REGISTER, entirely or not at all.
 
         :param star: the request had ``Contact: *``; good only alone and with ``expires`` 0.
         :param expires: value of the ``Expires`` header.
+        :param rport: the topmost Via asked for ``rport``: the phone listens where it sends from.
         """
         table = {uri: item for uri, item in self._table.get(station_id, {}).items() if item.expires_at > now}
         if star:
@@ -144,6 +159,7 @@ class Registrar:
                 contact.instance,
                 user_agent[:200],
                 now,
+                0 if rport else _listens_on(contact.uri, source),
             )
         if contacts:
             self._replace(station_id, table)
@@ -237,6 +253,17 @@ def _shifted(binding: Binding, seconds: float) -> Binding:
     return dataclasses.replace(
         binding, expires_at=binding.expires_at + seconds, registered_at=binding.registered_at + seconds
     )
+
+
+def _listens_on(uri: str, source: Source) -> int:
+    """The port of a contact on the host that it came from, where it is another one than it came from; else 0."""
+    try:
+        contact = parse_uri(uri)
+    except SipParseError:
+        return 0
+    port = contact.port or 5060
+    same = source.transport == "udp" and contact.transport in ("", "udp") and contact.host == source.host
+    return port if same and port != source.port else 0
 
 
 def _out_of_order(binding: Binding, call_id: str, cseq: int) -> bool:

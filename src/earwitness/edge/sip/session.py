@@ -15,7 +15,7 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from earwitness.edge.sip.dialog import Dialog
+from earwitness.edge.sip.dialog import Dialog, listens_at_contact
 from earwitness.edge.sip.events import Authenticate, Failure, Flow, HeaderList, SessionHandler
 from earwitness.edge.sip.exchange import Exchange
 from earwitness.edge.sip.message import Request, Response
@@ -150,7 +150,12 @@ class Session:
         return self.renegotiation.reject(status, reason, headers)
 
     def pin(self) -> None:
-        """Requests within the dialog go back the way the peer's come, whatever its Contact says (phones behind NAT)."""
+        """Requests within the dialog go back the way the peer's come, whatever its Contact says (phones behind NAT).
+
+        Not so for a caller that shows that it listens elsewhere (``listens_at_contact``).
+        """
+        if self.role == "uas" and self.request is not None and listens_at_contact(self.request, self.flow):
+            return
         if self.dialog is not None:
             self.dialog.pinned = True
             self.dialog.moved()
