@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.edge.sip.headers import SipParseError, parse_cseq, parse_params, parse_via, split_list
-from earwitness.edge.sip.message import Request, Response, build_response, defect, parse_message
+from earwitness.edge.sip.message import Request, Response, defect, parse_message
+from earwitness.edge.sip.responses import build_response
 from earwitness.edge.sip.uri import parse_name_addr, parse_uri
 
 INVITE = (

@@ -31,15 +31,16 @@ from earwitness.edge.sip.events import (
     SessionHandler,
     Target,
 )
-from earwitness.edge.sip.exchange import Exchange
-from earwitness.edge.sip.headers import SipParseError, header_key
-from earwitness.edge.sip.message import Request, Response, build_response, defect, parse_message
+from earwitness.edge.sip.headers import SipParseError
+from earwitness.edge.sip.message import Request, Response, defect, parse_message
 from earwitness.edge.sip.replaces import match
+from earwitness.edge.sip.responses import build_response
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.session_uac import UacSession
 from earwitness.edge.sip.session_uas import UasSession
+from earwitness.edge.sip.standalone import send_request
 from earwitness.edge.sip.timers import Timer, TimerQueue
-from earwitness.edge.sip.transaction import MAGIC, State, server_key
+from earwitness.edge.sip.transaction import State, server_key
 from earwitness.edge.sip.transaction_client import ClientTransaction
 from earwitness.edge.sip.transaction_server import InviteServerTransaction, ServerTransaction, response_flow
 from earwitness.edge.sip.uri import format_host
@@ -166,39 +167,7 @@ class Endpoint:
 
         :raises ValueError: a header contains a line break.
         """
-        call_id = target.call_id or f"{self.token()}{self.token()}"
-        tag = target.from_tag or self.token()
-        flow = target.flow
-        number = (target.cseq or 1) - 1
-        host = f"{format_host(flow.local[0])}:{flow.local[1]}"
-
-        def make(credentials: list[tuple[str, str]]) -> tuple[Request, Flow]:
-            nonlocal number
-            number += 1
-            via = f"SIP/2.0/{flow.transport.upper()} {host};branch={MAGIC}{self.token()};rport"
-            pairs = [
-                ("Via", via),
-                ("Max-Forwards", str(target.max_forwards)),
-                ("From", f"{target.from_};tag={tag}"),
-                ("To", target.to),
-                ("Call-ID", call_id),
-                ("CSeq", f"{number} {method}"),
-                ("User-Agent", self.config.user_agent),
-                *target.headers,
-                *credentials,
-            ]
-            if body:
-                pairs.append(("Content-Type", content_type))
-            return Request(method, target.uri, [(header_key(name), name, value) for name, value in pairs], body), flow
-
-        def answered(_: ClientTransaction, response: Response) -> None:
-            if response.status >= 200:
-                self.guard(on_response, response)
-
-        def failed(_: Failure) -> None:
-            self.guard(on_response, None)
-
-        Exchange(self, make, authenticate, answered, failed).start()
+        send_request(self, method, target, body, content_type, on_response, authenticate)
 
     def session_for(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
         """The live session of a dialog, early or confirmed: what a Replaces means, whose to-tag is our local one."""
@@ -211,12 +180,7 @@ class Endpoint:
 
     def capabilities(self) -> list[tuple[str, str]]:
         """Allow, Supported and Accept, for the answer to an OPTIONS."""
-        config = self.config
-        return [
-            ("Allow", ", ".join(config.allow)),
-            ("Supported", ", ".join(config.supported)),
-            ("Accept", ", ".join(config.accept)),
-        ]
+        return self.config.capabilities()
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -138,6 +138,14 @@ class EndpointConfig:
     """The same, for the requests of one address."""
     max_sessions: int = 10_000
 
+    def capabilities(self) -> list[tuple[str, str]]:
+        """The headers Allow, Supported and Accept."""
+        return [
+            ("Allow", ", ".join(self.allow)),
+            ("Supported", ", ".join(self.supported)),
+            ("Accept", ", ".join(self.accept)),
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -7,6 +7,7 @@ and nothing else, and take time linear in the length of their input.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 COMPACT = {
@@ -61,47 +62,11 @@ def header_key(name: str) -> str:
     return key
 
 
-def split_list(value: str) -> list[str]:
-    """The elements of a comma separated header.
+def _marks(value: str, mark: str, *, brackets: bool) -> Iterator[int]:
+    """Where ``mark`` stands outside of quotes, and with ``brackets`` outside of angle brackets too.
 
-    Commas in quotes and angle brackets do not count. Empty ones are kept.
+    :raises SipParseError: quotes do not close, where brackets do not matter.
     """
-    if "," not in value:
-        return [value.strip()]
-    if '"' not in value and "<" not in value:
-        return [part.strip() for part in value.split(",")]
-    parts: list[str] = []
-    start = 0
-    quoted = bracketed = False
-    escaped = False
-    for index, char in enumerate(value):
-        if escaped:
-            escaped = False
-        elif quoted:
-            if char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif char == "<":
-            bracketed = True
-        elif char == ">":
-            bracketed = False
-        elif char == "," and not bracketed:
-            parts.append(value[start:index].strip())
-            start = index + 1
-    parts.append(value[start:].strip())
-    return parts
-
-
-def first_element(value: str) -> tuple[str, str]:
-    """The first element of a comma separated header and the rest, its comma included.
-
-    Joined they are ``value`` again.
-    """
-    if "," not in value:
-        return value, ""
     quoted = bracketed = escaped = False
     for index, char in enumerate(value):
         if escaped:
@@ -113,44 +78,55 @@ def first_element(value: str) -> tuple[str, str]:
                 quoted = False
         elif char == '"':
             quoted = True
-        elif char == "<":
-            bracketed = True
-        elif char == ">":
-            bracketed = False
-        elif char == "," and not bracketed:
-            return value[:index], value[index:]
-    return value, ""
+        elif char == mark and not bracketed:
+            yield index
+        elif brackets and char in "<>":
+            bracketed = char == "<"
+    if quoted and not brackets:
+        raise SipParseError("unbalanced quotes")
 
 
-def _split_params(text: str) -> list[str]:
-    if '"' not in text:
-        return text.split(";")
+def _cut(value: str, marks: Iterable[int]) -> list[str]:
     parts: list[str] = []
     start = 0
-    quoted = escaped = False
-    for index, char in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quoted:
-            if char == "\\":
-                escaped = True
-            elif char == '"':
-                quoted = False
-        elif char == '"':
-            quoted = True
-        elif char == ";":
-            parts.append(text[start:index])
-            start = index + 1
-    if quoted:
-        raise SipParseError("unbalanced quotes")
-    parts.append(text[start:])
+    for index in marks:
+        parts.append(value[start:index])
+        start = index + 1
+    parts.append(value[start:])
     return parts
 
 
-def parse_params(text: str) -> dict[str, str | None]:
-    """``;a=1;b`` -> ``{"a".
+def split_list(value: str) -> list[str]:
+    """The elements of a comma separated header.
 
-    "1", "b": None}``: names in lower case, values as written (quotes kept), the first of equals wins.
+    Commas in quotes and angle brackets do not count. Empty ones are kept.
+    """
+    if "," not in value:
+        return [value.strip()]
+    if '"' not in value and "<" not in value:
+        return [part.strip() for part in value.split(",")]
+    return [part.strip() for part in _cut(value, _marks(value, ",", brackets=True))]
+
+
+def first_element(value: str) -> tuple[str, str]:
+    """The first element of a comma separated header and the rest, its comma included.
+
+    Joined they are ``value`` again.
+    """
+    if "," not in value:
+        return value, ""
+    end = next(_marks(value, ",", brackets=True), len(value))
+    return value[:end], value[end:]
+
+
+def _split_params(text: str) -> list[str]:
+    return text.split(";") if '"' not in text else _cut(text, _marks(text, ";", brackets=False))
+
+
+def parse_params(text: str) -> dict[str, str | None]:
+    """``;a=1;b`` -> ``{"a": "1", "b": None}``.
+
+    Names in lower case, values as written (quotes kept); the first of equals wins.
     """
     params: dict[str, str | None] = {}
     for part in _split_params(text):

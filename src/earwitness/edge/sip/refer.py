@@ -20,8 +20,9 @@ from urllib.parse import unquote
 
 from earwitness.edge.sip.events import Failure
 from earwitness.edge.sip.headers import SipParseError
-from earwitness.edge.sip.message import Request, Response, reason_for
+from earwitness.edge.sip.message import Request, Response
 from earwitness.edge.sip.replaces import Replaces, parse_replaces
+from earwitness.edge.sip.responses import reason_for
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.timers import Timer
 from earwitness.edge.sip.transaction_client import ClientTransaction

@@ -256,12 +256,7 @@ class Session:
 
     def capabilities(self) -> list[tuple[str, str]]:
         """Allow, Supported and Accept."""
-        config = self.core.config
-        return [
-            ("Allow", ", ".join(config.allow)),
-            ("Supported", ", ".join(config.supported)),
-            ("Accept", ", ".join(config.accept)),
-        ]
+        return self.core.config.capabilities()
 
     def close(self) -> None:
         """No more events to the owner; timers and pending requests end."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from earwitness.edge.sip.events import Flow
 from earwitness.edge.sip.headers import first_element
-from earwitness.edge.sip.message import Request, build_response
+from earwitness.edge.sip.message import Request
+from earwitness.edge.sip.responses import build_response
 from earwitness.edge.sip.timers import Timer
 from earwitness.edge.sip.transaction import Core, State
 

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import itertools
 import random
 import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 import structlog
 
+from earwitness.edge.sip.connection import Connection
 from earwitness.edge.sip.endpoint import Endpoint
 from earwitness.edge.sip.events import Address, EndpointConfig, Flow, Handler
-from earwitness.edge.sip.framing import PONG, StreamFramer
-from earwitness.edge.sip.headers import SipParseError
 
 log = structlog.get_logger()
 
@@ -31,12 +28,7 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 MAX_CONNECTIONS = 2000
 MAX_PER_HOST = 50
 """Connections that one address may open, as long as it is not known."""
-MAX_QUEUE = 512 * 1024
-"""Bytes that a slow TCP peer may leave unread before its connection is closed."""
 CONNECT_TIMEOUT_S = 5.0
-IDLE_TIMEOUT_S = 3600.0
-SILENT_TIMEOUT_S = 30.0
-"""A connection that was accepted and has not brought one whole message by then is closed."""
 
 
 class Transport:
@@ -69,8 +61,8 @@ class Transport:
         self.host = ""
         self._udp: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
-        self._connections: dict[int, _Connection] = {}
-        self._by_remote: dict[Address, _Connection] = {}
+        self._connections: dict[int, Connection] = {}
+        self._by_remote: dict[Address, Connection] = {}
         self._accepted: Counter[str] = Counter()
         """Connections by the address that opened them."""
         self._connecting: dict[Address, list[tuple[Flow, bytes]]] = {}
@@ -136,7 +128,7 @@ class Transport:
         """From the UDP socket."""
         self._deliver(data, Flow("udp", self.local_address("udp", remote), remote))
 
-    def on_frame(self, data: bytes, connection: _Connection) -> None:
+    def on_frame(self, data: bytes, connection: Connection) -> None:
         """From a TCP connection."""
         self._deliver(data, connection.flow)
 
@@ -148,7 +140,7 @@ class Transport:
             self._flushing = False
         self.flush()
 
-    def on_connected(self, connection: _Connection, remote: Address, *, accepted: bool) -> None:
+    def on_connected(self, connection: Connection, remote: Address, *, accepted: bool) -> None:
         """A TCP connection is open."""
         if accepted and not self._make_room(remote[0]):
             connection.close()
@@ -160,7 +152,7 @@ class Transport:
         self._connections[self._numbers] = connection
         self._by_remote.setdefault(remote, connection)
 
-    def on_disconnected(self, connection: _Connection) -> None:
+    def on_disconnected(self, connection: Connection) -> None:
         """A TCP connection is gone: what waits for answers over it fails."""
         if self._connections.pop(connection.flow.connection, None) is None:
             return
@@ -243,11 +235,11 @@ class Transport:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, remote: Address) -> None:
-        connection: _Connection | None = None
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await self.loop.create_connection(
-                    lambda: _Connection(self, accepted=False), remote[0], remote[1]
+                    lambda: Connection(self, accepted=False), remote[0], remote[1]
                 )
         except (OSError, TimeoutError, ValueError) as error:
             log.warning("sip.connect_failed", remote=remote[0], port=remote[1], error=str(error))
@@ -295,7 +287,7 @@ class Transport:
             self.host, self.port = udp.getsockname()[:2]
             tcp.bind((host, self.port))
             self._udp, _ = await self.loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
-            self._server = await self.loop.create_server(lambda: _Connection(self, accepted=True), sock=tcp)
+            self._server = await self.loop.create_server(lambda: Connection(self, accepted=True), sock=tcp)
         except BaseException:
             udp.close()
             tcp.close()
@@ -330,97 +322,3 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """ICMP errors name no request; its timers will notice."""
-
-
-_TURNS = itertools.count(1)
-"""Orders what the event loop's clock, which counts milliseconds, cannot."""
-
-
-class _Connection(asyncio.Protocol):
-    """One TCP connection, accepted or opened."""
-
-    def __init__(self, owner: Transport, *, accepted: bool) -> None:
-        self._owner = owner
-        self.accepted = accepted
-        self._framer = StreamFramer()
-        self._transport: asyncio.Transport | None = None
-        self._registered = False
-        self._idle: asyncio.TimerHandle | None = None
-        self.last = 0.0
-        self.turn = 0
-        self._useful = not accepted
-        self.flow = Flow("tcp", ("", 0), ("", 0))
-        self.used: set[Flow] = set()
-        """The flows over which something was sent here."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        stream = cast(asyncio.Transport, transport)
-        self._transport = stream
-        peer = stream.get_extra_info("peername") or ("", 0)
-        stream.set_write_buffer_limits(high=MAX_QUEUE)
-        self._owner.on_connected(self, (peer[0], peer[1]), accepted=self.accepted)
-        self._registered = self.flow.connection != 0
-        self._alive()
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        if self._useful:
-            self._alive()
-        try:
-            frames = self._framer.feed(data)
-        except SipParseError as error:
-            log.warning("sip.stream_closed", remote=self.flow.remote[0], reason=error.reason)
-            self.close()
-            return
-        for frame in frames:
-            if frame == PONG:
-                self._write(PONG)
-            else:
-                self._useful = True
-                self._owner.on_frame(frame, self)
-
-    def _alive(self) -> None:
-        """Something useful came just now."""
-        self.last = self._owner.loop.time()
-        self.turn = next(_TURNS)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._registered:
-            self._registered = False
-            self._owner.on_disconnected(self)
-
-    def send(self, flow: Flow, data: bytes) -> None:
-        """Write, remembering who waits for answers."""
-        if len(self.used) < 256:
-            self.used.add(flow)
-        self._write(data)
-
-    def finish(self) -> None:
-        """Close when what was written has been sent."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def close(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._transport.get_write_buffer_size() > MAX_QUEUE:
-            self.close()
-            return
-        self._transport.write(data)
-
-    def _watch(self) -> None:
-        """Close the connection when nothing has arrived for the idle time."""
-        loop = self._owner.loop
-        due = self.last + (IDLE_TIMEOUT_S if self._useful else SILENT_TIMEOUT_S)
-        if due <= loop.time():
-            self.close()
-        else:
-            self._idle = loop.call_at(due, self._watch)
