@@ -7,7 +7,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earwitness.flows.errors import FlowExpressionError
@@ -162,6 +162,7 @@ _words = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=50), st.lists(_words, max_size=30).map(" ".join)))
 def test_garbage_raises_nothing_but_expression_errors(source: str) -> None:
     with suppress(FlowExpressionError):
@@ -180,6 +181,7 @@ _values = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(FUNCTIONS)), st.lists(_values, min_size=1, max_size=6))
 def test_functions_take_any_values(name: str, arguments: list[Value]) -> None:
     function = FUNCTIONS[name]
@@ -190,6 +192,7 @@ def test_functions_take_any_values(name: str, arguments: list[Value]) -> None:
         assert isinstance(to_text(value(source, **{f"v{n}": given for n, given in enumerate(arguments)})), str)
 
 
+@settings(deadline=None)
 @given(_values, _values, st.sampled_from(["+", "-", "*", "/", "%", "==", "<", ">=", "and", "or"]))
 def test_operators_take_any_values(left: Value, right: Value, operator: str) -> None:
     with suppress(FlowExpressionError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from earwitness.flows.commands import Disconnect, Failed, Note, SetData
+from earwitness.flows.commands import Disconnect, Failed, GrantConsent, Note, SetData
 
 ASK = """
 inboundCall:
@@ -168,3 +168,38 @@ def test_an_empty_question_waits_at_once(call: Callable[..., Any]) -> None:
     caller = call(text).listen()
     assert caller.timers
     assert got(caller.press("3")) == "3"
+
+
+def test_keys_that_nobody_asks_for_do_not_silence_the_flow(call: Callable[..., Any]) -> None:
+    text = """
+inboundCall:
+  name: T
+  startUpRef: ./tasks/task[a]
+  tasks: [task: {refId: a, actions: [playAudio: {audio: {tts: Wait.}}, jumpToTask: {targetTaskRef: "./tasks/task[a]"}]}]
+"""
+    caller = call(text).press("5")
+    assert not caller.of(Failed)
+    assert caller.playing
+
+
+def test_a_question_that_was_not_heard_is_not_kept_as_asked(call: Callable[..., Any]) -> None:
+    text = ASK.format(more="digits: {exact: 1}", outputs="").replace(
+        "setParticipantData: {", "enableParticipantRecord: {}, setParticipantData: {"
+    )
+    asked = call(text).listen().press("1").of(GrantConsent)[0]
+    assert (asked.question, asked.answer) == ("Number?", "1")
+    ahead = call(text).press("1").of(GrantConsent)[0]
+    assert (ahead.question, ahead.answer) == ("", "1")
+
+
+def test_a_terminator_long_after_the_last_digit_is_a_key_again(call: Callable[..., Any]) -> None:
+    text = ASK.format(more="digits: {range: {min: 1, max: 1, terminatingDtmf: digit_#}}", outputs="").replace(
+        "setParticipantData: {attributes: [attribute: {name: got, value: {exp: Task.x}}]}",
+        "jumpToMenu: {targetMenuRef: './menus/menu[m]'}",
+    )
+    text += "  menus: [menu: {refId: m, audio: {tts: Menu.}, choices: [menuDisconnect: {dtmf: digit_pound}]}]\n"
+    caller = call(text).press("1#")
+    assert not caller.ended
+    caller = call(text).press("1")
+    caller.now += 4_000_000
+    assert caller.press("#").ended

@@ -263,7 +263,7 @@ _TREES = st.recursive(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["inboundCall", "inqueueCall", "outboundCall"]),
     st.dictionaries(st.sampled_from(_KEYS), _TREES, max_size=6),
@@ -274,3 +274,11 @@ def test_any_document_is_a_flow_or_flow_errors(kind: str, body: dict[str, str]) 
         assert isinstance(read_flow(text), Flow)
     except FlowErrors as found:
         assert all(error.line == 1 and error.message for error in found.errors)  # noqa: PT017
+
+
+def test_hold_music_is_a_prompt() -> None:
+    base = "inqueueCall: {name: x, startUpTaskActions: [holdMusic: {}], settingsInQueueCall: {holdMusic: %s}}"
+    assert read_flow(base % "{lit: {name: Prompt.waltz}}").settings.hold_music == "Prompt.waltz"
+    assert read_flow(base % "{exp: Prompt.waltz}").settings.hold_music == "Prompt.waltz"
+    assert read_flow(base % "{noValue: true}").settings.hold_music == "PromptSystem.on_hold_music"
+    assert "is no prompt" in mistakes(base % "{lit: {name: waltz}}")[0]

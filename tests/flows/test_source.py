@@ -3,7 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earwitness.flows.errors import FlowErrors
@@ -99,6 +99,7 @@ def test_filled_text_reads_as_the_filled_tree() -> None:
     assert plain(read(out, {})) == plain(read(text, values))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="\ue000\ue001")))
 def test_any_value_survives_filling(value: str) -> None:
     text = "😀: 1\na: x {{v}} y\nb: [{{v}}, '{{v}}']\n"
@@ -106,7 +107,13 @@ def test_any_value_survives_filling(value: str) -> None:
     assert plain(read(filled(text, values), {})) == plain(read(text, values))
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet="ab:-[]{}&*!|>'\"#% \n,?<\t").map(lambda text: "a:\n  " + text)))
 def test_garbage_raises_nothing_but_flow_errors(text: str) -> None:
     with suppress(FlowErrors):
         assert read(text, {}).line >= 1
+
+
+def test_byte_order_marks_and_line_ends_of_other_systems() -> None:
+    assert plain(read("\ufeffa: {{x}}\r\nb:\r\n  - 1\r\n", {"x": "v"})) == {"a": "v", "b": ["1"]}
+    assert filled("\ufeffa: {{x}}\r\nb: 1\r\n", {"x": "v"}) == 'a: "v"\r\nb: 1\r\n'

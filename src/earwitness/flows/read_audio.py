@@ -49,7 +49,7 @@ class AudioReader(Reader):
                 ):
                     languages.update({lang.lower(): self.spoken(text, lang) for lang, text in inner.items.items()})
                 elif key in ("tts", "prompt", "exp", "lit"):
-                    default = self.clip(key, inner, "")
+                    default = self.clip(key, inner)
                 elif key in ("defaultAudio", "audio"):
                     found = self.audio_spec(inner)
                     default = found.default or default
@@ -63,10 +63,10 @@ class AudioReader(Reader):
                     self.error(inner, f"{key!r} is no audio", remedy)
         return AudioSpec(default, languages)
 
-    def clip(self, key: str, node: Node, language: str) -> Clip | None:
+    def clip(self, key: str, node: Node) -> Clip:
         """One ``tts``, ``prompt`` or ``exp``."""
         if key == "tts":
-            return self.spoken(node, language)
+            return self.spoken(node, "")
         if key == "exp":
             if not isinstance(node, Scalar):
                 raise self.stop(node, "exp holds no text", "Put the expression into quotes")

@@ -9,6 +9,7 @@ from earwitness.flows import model, source
 from earwitness.flows.errors import FlowErrors, FlowExpressionError
 from earwitness.flows.kinds import kind_of
 from earwitness.flows.model import Flow, Settings
+from earwitness.flows.nodes import is_prompt
 from earwitness.flows.read_menus import MenuReader
 from earwitness.flows.reading import FLOW_VARIABLES, Names, UnreadableError
 from earwitness.flows.source import Mapping, Node, Scalar
@@ -138,7 +139,7 @@ class FlowReader(MenuReader):
                 seconds("transferToNumber", "connectTimeout", None),
             )
         with self.at("settingsInQueueCall"):
-            music = self.text(self.mapping(body.items.get("settingsInQueueCall"), body), "holdMusic", model.HOLD_MUSIC)
+            music = self.hold_music(self.mapping(body.items.get("settingsInQueueCall"), body))
             if music != model.HOLD_MUSIC:
                 self.refer("prompt", music, body.items["settingsInQueueCall"])
         self.names = Names()
@@ -147,6 +148,17 @@ class FlowReader(MenuReader):
             audio = self.audio(handling, "preHandlingAudio")
             actions = self.error_handling(handling)
         return Settings(no_entry or 5.0, inter_digit or 3.0, user, number, music, audio, actions)
+
+    def hold_music(self, block: Mapping) -> str:
+        """``holdMusic`` of the flow: a prompt's name, literal or as an expression that is only that."""
+        value = self.expression(block, "holdMusic", "name")
+        if value is None:
+            return model.HOLD_MUSIC
+        name = value.constant if isinstance(value.constant, str) else value.source
+        if not is_prompt(name.strip()):
+            with self.at("holdMusic"):
+                self.error(block, f"{name[:80]!r} is no prompt", "Prompts are Prompt.name or PromptSystem.name")
+        return name.strip()
 
     def error_handling(self, handling: Mapping) -> model.Block:
         """``errorHandling: {disconnect: …}`` as actions."""

@@ -37,7 +37,7 @@ from earwitness.flows.commands import (
 from earwitness.flows.errors import FlowExpressionError
 from earwitness.flows.expressions import Expression
 from earwitness.flows.memory import Facts, Frame, Memory
-from earwitness.flows.model import AudioSpec, Clip, Flow
+from earwitness.flows.model import AudioSpec, Block, Choice, Clip, Flow
 from earwitness.flows.read_audio import clip_audio
 from earwitness.flows.values import Audio, PromptRef, Say, Value
 
@@ -47,6 +47,8 @@ ERROR_STEPS = 1_000
 """What the error path may do, however much was done before."""
 MAX_DIGITS = 32
 """Digits that may wait for somebody to ask for them."""
+MAX_SKIPS = 10
+"""Plays in a row that keys may skip without being asked for."""
 MAX_FRAMES = 200
 MAX_COMMANDS = 500
 """Commands of one event, before the error path."""
@@ -68,7 +70,8 @@ class FlowRun:
         self.where = ""
         """The action or menu that was begun last, for the log."""
         self.digits: list[str] = []
-        self.swallow = ""
+        self.swallow = ("", 0)
+        """A key, and until when it is nothing: the terminator after the last digit that was asked for."""
         self.last_text = ""
         self.question: tuple[str, str] | None = None
         self.consent: bool | None = None
@@ -78,6 +81,7 @@ class FlowRun:
         self._out: list[Command] = []
         self._number = 0
         self._failed_plays = 0
+        self._skipped = 0
         self._in_error = False
         self._steps = 0
         self._at_once = 0
@@ -103,6 +107,29 @@ class FlowRun:
         return self._advance()
 
     # For waiters and steps
+
+    def enter_block(self, block: Block) -> None:
+        """Runs a branch next."""
+        if block:
+            self.memory.frames.append(Frame("block", block))
+
+    def choose(self, choice: Choice) -> None:
+        """Goes where a key of the menu on top leads."""
+        if choice.task is not None:
+            self.memory.enter("task", choice.task)
+        elif choice.menu is not None:
+            self.go("menu", choice.menu.ref_id)
+        elif choice.kind == "previous":
+            self.previous_menu()
+        else:
+            self.enter_block(choice.actions)
+
+    def previous_menu(self) -> None:
+        """Back to the menu before the one that it is in; the first menu begins again."""
+        frames = self.memory.frames
+        menus = [number for number, frame in enumerate(frames) if frame.menu is not None]
+        if menus:
+            del frames[(menus[-2] if len(menus) > 1 else menus[-1]) + 1 :]
 
     def begin(self) -> None:
         """Goes to where the flow starts."""
@@ -179,10 +206,27 @@ class FlowRun:
     def play(self, spec: AudioSpec, then: Then, where: str) -> None:
         """Plays audio to its end, or until a digit comes if it lets itself be interrupted; then goes on."""
         audio = self.audio(spec)
-        if not audio.items or (audio.bargeable and self.digits):
+        if not audio.items:
+            self.then(then)
+        elif audio.bargeable and self.skips():
+            self.unheard(audio)
             self.then(then)
         else:
             self.wait(waiting.Playing(self, self.begin_play(audio), audio.bargeable, then, where))
+
+    def skips(self) -> bool:
+        """Whether keys that wait interrupt what is to be played now. Those that nobody asks for do so some times only."""
+        if not self.digits:
+            return False
+        self._skipped += 1
+        if self._skipped > MAX_SKIPS:
+            self.digits.clear()
+        return bool(self.digits)
+
+    def unheard(self, audio: Audio) -> None:
+        """Audio was not played, as the caller was faster: whatever is answered now, this was not asked."""
+        if audio.items:
+            self.last_text = ""
 
     def play_failed(self, error: str, where: str) -> bool:
         """Notes that a play failed; whether so many did that a pause is due."""
@@ -224,6 +268,7 @@ class FlowRun:
     def answered(self, digits: str) -> None:
         """The caller has answered the audio that was played last."""
         self.question = (self.last_text, digits)
+        self._skipped = 0
 
     def hang_up(self) -> None:
         """Ends the call."""
@@ -268,8 +313,8 @@ class FlowRun:
     def _take(self, digit: str) -> None:
         if len(digit) != 1 or digit not in "0123456789*#":
             return
-        swallowed, self.swallow = self.swallow == digit, ""
-        if swallowed:
+        (nothing, until), self.swallow = self.swallow, ("", 0)
+        if digit == nothing and self.memory.now <= until:
             return
         if len(self.digits) < MAX_DIGITS:
             self.digits.append(digit)

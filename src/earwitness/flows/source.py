@@ -80,7 +80,7 @@ def read(text: str, substitutions: Dictionary[str, str]) -> Node:
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise FlowErrors([FlowError(1, 1, "", f"a flow of more than {MAX_BYTES} bytes", "Split it into several flows")])
-    return _Builder(substitutions).build(text)
+    return _Builder(substitutions).build(text.removeprefix("\ufeff"))
 
 
 def filled(text: str, substitutions: Dictionary[str, str]) -> str:
@@ -92,6 +92,7 @@ def filled(text: str, substitutions: Dictionary[str, str]) -> str:
     :raises FlowErrors: as ``read`` does.
     """
     builder = _Builder(substitutions)
+    text = text.removeprefix("\ufeff")
     builder.build(text)
     marked = _PLACEHOLDER.sub(builder.mark_again(), text)
     for start, end, value, plain in sorted(builder.spans, reverse=True):

@@ -57,25 +57,6 @@ def step(run: FlowRun) -> None:
         _end_of_frame(run, frame)
 
 
-def enter_block(run: FlowRun, block: model.Block) -> None:
-    """Runs a branch next."""
-    if block:
-        run.memory.frames.append(Frame("block", block))
-
-
-def choose(run: FlowRun, choice: model.Choice) -> None:
-    """Goes where a key of the menu on top leads."""
-    frames = run.memory.frames
-    if choice.task is not None:
-        run.memory.enter("task", choice.task)
-    elif choice.menu is not None:
-        run.go("menu", choice.menu.ref_id)
-    elif choice.kind == "previous":
-        _previous_menu(run)
-    elif choice.kind == "actions":
-        frames.append(Frame("block", choice.actions))
-
-
 def _end_of_flow(run: FlowRun) -> None:
     if run.flow.type != "inqueuecall":
         run.hang_up()
@@ -95,15 +76,7 @@ def _end_of_frame(run: FlowRun, frame: Frame) -> None:
         return
     frames.pop()
     if frame.kind == "task":
-        enter_block(run, frame.outputs.get("default", ()))
-
-
-def _previous_menu(run: FlowRun) -> None:
-    """Back to the menu before the one that it is in; the first menu begins again."""
-    frames = run.memory.frames
-    menus = [number for number, frame in enumerate(frames) if frame.menu is not None]
-    if menus:
-        del frames[(menus[-2] if len(menus) > 1 else menus[-1]) + 1 :]
+        run.enter_block(frame.outputs.get("default", ()))
 
 
 def _play(run: FlowRun, action: model.PlayAudio) -> None:
@@ -115,7 +88,7 @@ def _collect(run: FlowRun, action: model.CollectInput) -> None:
 
 
 def _decide(run: FlowRun, action: model.Decision) -> None:
-    enter_block(run, action.yes if to_truth(run.evaluate(action.condition)) else action.no)
+    run.enter_block(action.yes if to_truth(run.evaluate(action.condition)) else action.no)
 
 
 def _switch(run: FlowRun, action: model.Switch) -> None:
@@ -123,9 +96,9 @@ def _switch(run: FlowRun, action: model.Switch) -> None:
     for value, block in action.cases:
         found = run.evaluate(value)
         if to_truth(found) if subject is None else _same(found, subject):
-            enter_block(run, block)
+            run.enter_block(block)
             return
-    enter_block(run, action.default)
+    run.enter_block(action.default)
 
 
 def _same(case: object, subject: object) -> bool:
@@ -160,13 +133,13 @@ def _go_to(run: FlowRun, action: model.GoTo) -> None:
 
 def _end(run: FlowRun, action: model.End) -> None:
     if action.what == "menu":
-        _previous_menu(run)
+        run.previous_menu()
         return
     frames = run.memory.frames
     while frames:
         frame = frames.pop()
         if frame.kind in (action.what, "start"):
-            enter_block(run, frame.outputs.get(action.output) or frame.outputs.get("default", ()))
+            run.enter_block(frame.outputs.get(action.output) or frame.outputs.get("default", ()))
             return
 
 
@@ -232,7 +205,7 @@ def _hold_music(run: FlowRun, action: model.PlayHoldMusic) -> None:
         elif isinstance(value, str) and value:
             prompt = value
     bargeable = to_truth(run.evaluate(action.bargeable))
-    if bargeable and run.digits:
+    if bargeable and run.skips():
         return
     seconds = None if action.seconds is None else to_seconds(run.evaluate(action.seconds))
     _hold(run, prompt, seconds, action.seconds is None, bargeable, _where(action))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from earwitness.flows.commands import Event, PlayEnded, TransferDone, TransferFailed
 from earwitness.flows.errors import FlowExpressionError
+from earwitness.flows.expressions import Expression
 from earwitness.flows.model import AudioSpec, Choice, CollectInput, Menu, Transfer
 from earwitness.flows.values import NOT_SET, to_number, to_seconds, to_truth
 
@@ -137,14 +138,12 @@ class Transferring(Waiter):
 
 def failed(run: FlowRun, action: Transfer, error_type: str, message: str) -> None:
     """A transfer did not come about: tells the caller, sets variables, goes the way of ``failure``."""
-    from earwitness.flows.steps import enter_block
-
     where = f"line {action.line}: {action.name}"
     run.note(f"transfer to {action.kind} failed: {error_type} {message}".strip()[:300], where)
     run.memory.set(action.error_type, error_type)
     run.memory.set(action.error_message, message[:1_000])
     run.digits.clear()
-    run.play(action.on_failure, lambda: enter_block(run, action.failure), where)
+    run.play(action.on_failure, lambda: run.enter_block(action.failure), where)
 
 
 class Collecting(Waiter):
@@ -164,22 +163,20 @@ class Collecting(Waiter):
         self.digits = ""
         self.bargeable = True
 
-    def _seconds(self, expression: object, default: float) -> float:
-        from earwitness.flows.expressions import Expression
-
-        value = self.run.evaluate(expression) if isinstance(expression, Expression) else NOT_SET
+    def _seconds(self, expression: Expression | None, default: float) -> float:
+        value = NOT_SET if expression is None else self.run.evaluate(expression)
         return default if value is NOT_SET else to_seconds(value)
 
-    def ask(self, spec: AudioSpec | None = None) -> None:
+    def ask(self) -> None:
         """Begins a try."""
         self.digits = ""
         self.run.wait(self)
-        if self.run.digits:
-            self.on_digits()
-            return
-        audio = self.run.audio(self.action.audio if spec is None else spec)
+        audio = self.run.audio(self.action.audio)
         self.bargeable = audio.bargeable
-        if audio.items:
+        if self.run.digits and audio.bargeable:
+            self.run.unheard(audio)
+            self.on_digits()
+        elif audio.items:
             self.play_id = self.run.begin_play(audio)
         else:
             self.again(self.no_entry_s)
@@ -236,25 +233,22 @@ class Collecting(Waiter):
             return True
         self.digits += digit
         if len(self.digits) == self.most:
-            self.run.swallow = action.terminator
             if self.run.digits and self.run.digits[0] == action.terminator:
                 self.run.digits.pop(0)
+            elif action.terminator:
+                self.run.swallow = (action.terminator, self.run.memory.now + int(self.inter_digit_s * 1_000_000))
             self._done()
             return True
         return False
 
     def _done(self) -> None:
-        from earwitness.flows.steps import enter_block
-
         self.leave()
         self.run.answered(self.digits)
         self.run.memory.set(self.action.variable, self.digits)
         self.run.then(None)
-        enter_block(self.run, self.action.success)
+        self.run.enter_block(self.action.success)
 
     def _retry(self, audio: AudioSpec, *, no_entry: bool = False) -> None:
-        from earwitness.flows.steps import enter_block
-
         self.leave()
         self.run.digits.clear()
         self.tries -= 1
@@ -263,7 +257,7 @@ class Collecting(Waiter):
             return
         self.run.then(None)
         action = self.action
-        enter_block(self.run, action.no_entry if no_entry and action.no_entry is not None else action.failure)
+        self.run.enter_block(action.no_entry if no_entry and action.no_entry is not None else action.failure)
 
 
 class Choosing(Waiter):
@@ -279,16 +273,17 @@ class Choosing(Waiter):
     def ask(self) -> None:
         """Plays the menu; gives up when it was played often enough."""
         self.run.wait(self)
-        if self.run.digits:
-            self.on_digits()
-            return
-        if self.plays == 0:
+        if self.plays == 0 and not self.run.digits:
             self.run.note("nothing was chosen", self.where)
             self.run.hang_up()
             return
-        self.plays -= 1
         audio = self.run.audio(self.menu.audio)
         self.bargeable = audio.bargeable
+        if self.run.digits and audio.bargeable:
+            self.run.unheard(audio)
+            self.on_digits()
+            return
+        self.plays -= 1
         if audio.items:
             self.play_id = self.run.begin_play(audio)
         else:
@@ -321,8 +316,6 @@ class Choosing(Waiter):
             self.run.digits.clear()
             self.ask()
             return
-        from earwitness.flows.steps import choose
-
         self.run.answered(digit)
         self.run.then(None)
-        choose(self.run, choice)
+        self.run.choose(choice)
