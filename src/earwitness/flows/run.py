@@ -215,7 +215,7 @@ class FlowRun:
             self.wait(waiting.Playing(self, self.begin_play(audio), audio.bargeable, then, where))
 
     def skips(self) -> bool:
-        """Whether keys that wait interrupt what is to be played now. Those that nobody asks for do so some times only."""
+        """Whether waiting keys interrupt what is to be played now. Those that nobody asks for do so some times only."""
         if not self.digits:
             return False
         self._skipped += 1
