@@ -1,7 +1,7 @@
 """``earwitness contract``: which operations of the contract pass through the vendor's unmodified SDK.
 
 Starts a whole Earwitness in a temporary folder, lays a finished call into its spool, and calls each operation that has
-a step in ``contract_steps`` through the SDK. What has no step, or fails, does not pass.
+a step through the SDK. What has no step, or fails, does not pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rich.progress import track
 
 from earwitness import app as wiring
 from earwitness.archive.render.wav import MU_LAW, encode
-from earwitness.cli.contract_steps import STEPS, Context
+from earwitness.cli.contract.steps import STEPS, Context
 from earwitness.domain.conversation.events import Event
 from earwitness.domain.ids import new_id
 from earwitness.media.tape.format import encode_header, encode_record
@@ -35,6 +35,8 @@ from earwitness.settings import load
 START_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 120.0
 SECONDS = 2
+FAMILIES = ("access", "telephony", "routing", "flows", "calls", "end")
+"""Files of steps, ``steps_<name>.py``, in the order in which their steps run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Operation:
 
 def operations() -> list[Operation]:
     """Every operation of tiers 1 and 2."""
-    lines = Path(__file__).with_name("contract_operations.txt").read_text(encoding="utf-8").splitlines()
+    lines = Path(__file__).with_name("operations.txt").read_text(encoding="utf-8").splitlines()
     return [Operation(int(t), method, path, api, name) for t, method, path, api, name in (x.split(" ") for x in lines)]
 
 
@@ -80,6 +82,8 @@ def _run(sdk: Any, url: str, made: dict[str, Any], conversation_id: str, console
     client = sdk.ApiClient().get_client_credentials_token(made["client"]["id"], made["client"]["secret"])
     user = sdk.ApiClient()
     user.access_token = _user_token(url, made)
+    for family in FAMILIES:
+        importlib.import_module(f"earwitness.cli.contract.steps_{family}")
     context = Context(sdk, client, user, made, conversation_id, time.monotonic() + CALL_TIMEOUT_S)
     outcome = {"get_client_credentials_token": "pass"}
     for name, step in track(list(STEPS.items()), "Calling", console=console, transient=True):
