@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.consult import WHO, Consult
 from earwitness.edge.calls.leg import Leg
@@ -138,7 +139,7 @@ def _mute(conversation: Conversation, arguments: Arguments) -> None:
 
 def _record(conversation: Conversation, arguments: Arguments) -> None:
     leg, on = _leg(conversation, arguments), _flag(arguments, "on")
-    reasons = conversation.record(leg, on)
+    reasons = conversation.wishes.record(leg, on)
     if reasons:
         raise CommandError(409, "consent.refused", "; ".join(reason["why"] for reason in reasons))
 
@@ -168,14 +169,14 @@ def _attributes(conversation: Conversation, arguments: Arguments) -> None:
         raise CommandError(400, "bad.request", f"'attributes' must be an object of at most {MAX_ATTRIBUTES} values")
     if not all(value is None or (isinstance(value, str) and len(value) <= MAX_TEXT) for value in values.values()):
         raise CommandError(400, "bad.request", "attributes are texts, or null to remove one")
-    conversation.set_attributes(participant_id, values, by=_by(arguments))
+    conversation.wishes.set_attributes(participant_id, values, by=_by(arguments))
 
 
 def _wrapup(conversation: Conversation, arguments: Arguments) -> None:
     participant_id = _text(arguments, "participant")
     names = ("name", "notes", "by")
     facts = {name: text for name in names if (text := _text(arguments, name, needed=False))}
-    conversation.wrap_up(participant_id, _text(arguments, "code"), facts)
+    conversation.wishes.wrap_up(participant_id, _text(arguments, "code"), facts)
 
 
 def _transfer(conversation: Conversation, arguments: Arguments) -> None:
@@ -239,11 +240,11 @@ def _conference(conversation: Conversation, arguments: Arguments) -> None:
         _idle(conversation)
     for participant_id in list(conversation.holding):
         conversation.hold(participant_id, False)
-    conversation.conferring(_by(arguments))
+    conversation.wishes.conferring(_by(arguments))
 
 
-class Addition:
-    """Somebody is called into a conference; those who are there go on talking. An ``Activity``."""
+class Addition(Activity):
+    """Somebody is called into a conference; those who are there go on talking."""
 
     name = "an invitation to the conference"
 
@@ -284,18 +285,6 @@ class Addition:
         sound = sounds.ringback() if len(conversation.main) == 1 else conversation.music
         return Rooms([there], {there[0]: sound} if alone else {})
 
-    def digit(self, leg: Leg, digit: str) -> None:
-        pass
-
-    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
-        pass
-
-    def left(self, leg: Leg) -> None:
-        pass
-
-    def goes_on_without(self, leg: Leg) -> bool:
-        return False
-
     def stop(self) -> None:
         arrival, self._arrival = self._arrival, None
         if arrival is not None:
@@ -308,7 +297,7 @@ class Addition:
         conversation.main.append(leg)
         conversation.arrange()
         if len(conversation.main) > 2:
-            conversation.conferring(self._by)
+            conversation.wishes.conferring(self._by)
 
     def _did_not_come(self, arrival: Arrival, final: Final) -> None:
         self._arrival = None

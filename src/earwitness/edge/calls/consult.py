@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.bridge import Sound
 from earwitness.edge.calls.leg import Leg
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 WHO = ("DESTINATION", "OBJECT", "BOTH")
 
 
-class Consult:
-    """See the module. An ``Activity``."""
+class Consult(Activity):
+    """See the module."""
 
     name = "a consultation"
 
@@ -146,12 +147,6 @@ class Consult:
             if len(room) == 1
         }
         return Rooms(rooms, sound)
-
-    def digit(self, leg: Leg, digit: str) -> None:
-        pass
-
-    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
-        pass
 
     def left(self, leg: Leg) -> None:
         conversation = self._conversation

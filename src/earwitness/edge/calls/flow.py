@@ -12,6 +12,7 @@ import structlog
 
 from earwitness.domain.configuration import Flow
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.music import music_named
@@ -26,7 +27,7 @@ from earwitness.flows.values import AudioItem
 from earwitness.media.engine import sounds
 
 if TYPE_CHECKING:
-    from earwitness.edge.calls.conversation import Activity, Conversation
+    from earwitness.edge.calls.conversation import Conversation
     from earwitness.edge.prompts import Broken, Job
 
 log = structlog.get_logger()
@@ -135,13 +136,13 @@ class FlowPlayer:
             case do.CancelTimer(timer_id=timer_id):
                 self._cancel_timer(timer_id)
             case do.SetData(attributes=attributes):
-                conversation.set_attributes(self._leg.participant_id, attributes, by=self.flow.id)
+                conversation.wishes.set_attributes(self._leg.participant_id, attributes, by=self.flow.id)
             case do.GrantConsent() | do.RefuseConsent():
                 self._consent(command)
             case do.SetLanguage(language=language):
                 conversation.language = language
             case do.SetWrapupCode(name=name):
-                conversation.set_attributes(self._leg.participant_id, {"wrapupCode": name}, by=self.flow.id)
+                conversation.wishes.set_attributes(self._leg.participant_id, {"wrapupCode": name}, by=self.flow.id)
             case do.TransferToQueue() | do.TransferToFlow():
                 self._hand_over(command)
             case do.TransferToUser(user=user, timeout_s=timeout_s):
@@ -316,8 +317,8 @@ class FlowPlayer:
             self._over(moved)
 
 
-class FlowCall:
-    """See the module. An ``Activity``."""
+class FlowCall(Activity):
+    """See the module."""
 
     name = "a flow"
 

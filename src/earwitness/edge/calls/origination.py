@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.dialler import Presentation
 from earwitness.edge.calls.leg import Leg
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
 
 
-class Origination:
-    """See the module. An ``Activity`` until somebody answers the user."""
+class Origination(Activity):
+    """See the module. An activity until somebody answers the user."""
 
     name = "a call that is being set up"
 
@@ -48,14 +49,19 @@ class Origination:
         dnis = destination.number if isinstance(destination, routing.Dial) else self._goal.target
         conversation.do(self)
         direction = "outbound" if isinstance(destination, routing.Dial) else "internal"
-        conversation.originate(
+        conversation.presentation, conversation.dnis = Presentation(ani, user.name, user=user), dnis
+        conversation.started(direction)
+        Arrival(
+            conversation,
             phones,
-            Presentation(ani, user.name, user=user),
-            direction=direction,
-            dnis=dnis,
+            Presentation(dnis),
+            meant_for=None,
+            answered=lambda arrival, leg: self._goes_on(leg),
+            failed=lambda arrival, final: conversation.end(final.cause),
+            purpose="agent" if self._queue_id is not None else "user",
             queue_id=self._queue_id,
-            came=self._goes_on,
-        )
+        ).begin()
+        conversation.story.flush()
         return None
 
     # Activity.
@@ -63,18 +69,6 @@ class Origination:
     def legs(self) -> Rooms:
         there = talkers(self._conversation)
         return Rooms([there], {there[0]: sounds.ringback()} if len(there) == 1 else {})
-
-    def digit(self, leg: Leg, digit: str) -> None:
-        pass
-
-    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
-        pass
-
-    def left(self, leg: Leg) -> None:
-        pass
-
-    def goes_on_without(self, leg: Leg) -> bool:
-        return False
 
     def stop(self) -> None:
         arrival, self._arrival = self._arrival, None
@@ -84,6 +78,8 @@ class Origination:
     def _goes_on(self, leg: Leg) -> None:
         """The user has answered."""
         conversation, destination = self._conversation, self._destination
+        conversation.go_up(late=None)
+        conversation.main.append(leg)
         if isinstance(destination, routing.Wait):
             conversation.wait(destination.queue, leg)
             return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from earwitness.edge.calls.leg import Leg
+from earwitness.edge.calls.moving import hand_out, take_in
 from earwitness.edge.calls.transfer import Goal, Report, Transfer
 from earwitness.edge.calls.waiting import QueueWait
 from earwitness.edge.sip import refer as sip_refer
@@ -110,9 +111,9 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
     if not asked.accept():
         return
     by = leg.participant_id
-    moved = [other.hand_out(mover) for mover in movers]
+    moved = [hand_out(other, mover) for mover in movers]
     for mover, person in zip(movers, moved, strict=True):
-        conversation.take_in(mover, person)
+        take_in(conversation, mover, person)
     external = any(mover.trunk is not None for mover in movers)
     conversation.story.tell(
         "transferred",
@@ -146,7 +147,7 @@ def _info(conversation: Conversation, leg: Leg, transaction: ServerTransaction, 
             transaction.respond(480)
             return
     for key in keys:
-        conversation.digit(leg, key)
+        conversation.reactions.digit(leg, key)
 
 
 def _keys(request: Request) -> list[str]:

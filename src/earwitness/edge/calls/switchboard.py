@@ -257,15 +257,15 @@ class Switchboard:
                 if conversation is None or leg is None:
                     return
                 if isinstance(event, media.Silence):
-                    conversation.silence(leg)
+                    conversation.reactions.silence(leg)
                 elif isinstance(event, media.Activity):
-                    conversation.activity_of(leg)
+                    conversation.reactions.activity_of(leg)
                 elif isinstance(event, media.Digit):
-                    conversation.digit(leg, event.digit, event.at)
+                    conversation.reactions.digit(leg, event.digit, event.at)
                 elif isinstance(event, media.Code):
-                    conversation.code(leg)
+                    conversation.reactions.code(leg)
                 else:
-                    conversation.play_ended(leg, event.play_id, event.error)
+                    conversation.reactions.play_ended(leg, event.play_id, event.error)
             case media.SourceChanged(leg_id=leg_id):
                 self._fact(
                     leg_id,
@@ -291,19 +291,21 @@ class Switchboard:
             case media.TapeClosed(tape_id=tape_id):
                 conversation = self._tapes.get(tape_id)
                 if conversation is not None:
-                    conversation.tape_closed(event.tape_id, event.opening)
+                    conversation.ending.tape_closed(event.tape_id, event.opening)
             case media.TapeFailed(tape_id=tape_id, opening=opening, error=error):
                 log.error("tape cannot be written", tape=tape_id, error=error)
                 self.counters["tape failed"] += 1
                 conversation = self._tapes.get(tape_id)
                 if conversation is not None:
-                    conversation.media_fact("tape.failed", event.at, tape_id=tape_id, opening=opening, error=error)
+                    conversation.reactions.media_fact(
+                        "tape.failed", event.at, tape_id=tape_id, opening=opening, error=error
+                    )
             case media.LegFailed(leg_id=leg_id):
                 self.counters["leg failed"] += 1
                 conversation = self._legs.get(leg_id)
                 leg = conversation.legs.get(leg_id) if conversation is not None else None
                 if conversation is not None and leg is not None:
-                    conversation.media_failed(leg, event.error)
+                    conversation.reactions.media_failed(leg, event.error)
             case media.EngineLost():
                 log.error("media process lost", legs=event.legs)
             case media.EngineRestored():
@@ -327,7 +329,7 @@ class Switchboard:
     def _fact(self, leg: str, event_type: str, at: int | None, **data: object) -> None:
         conversation = self._legs.get(leg)
         if conversation is not None:
-            conversation.media_fact(event_type, at, **data)
+            conversation.reactions.media_fact(event_type, at, **data)
 
     # Calls.
 
@@ -364,7 +366,7 @@ class Switchboard:
         except Exception:
             log.exception("a call broke", conversation=conversation.id)
             session.reject(500)
-            conversation.broke()
+            conversation.reactions.broke()
             self.conversations.pop(conversation.id, None)
 
     def call(self, user_id: str, goal: Goal, *, queue_id: str | None = None) -> Conversation | str:
@@ -380,7 +382,7 @@ class Switchboard:
             problem = Origination(conversation, user_id, goal, queue_id=queue_id).begin()
         except Exception:
             log.exception("a call broke", conversation=conversation.id)
-            conversation.broke()
+            conversation.reactions.broke()
             problem = "an error of ours"
         if problem is not None:
             self.conversations.pop(conversation.id, None)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.dialler import Presentation
 from earwitness.edge.calls.leg import Leg
@@ -49,8 +50,8 @@ def seen_from(conversation: Conversation, leg: Leg) -> Presentation:
     return Presentation(shown.ani, shown.name, shown.private, user or shown.user, shown.max_forwards)
 
 
-class Transfer:
-    """See the module. An ``Activity`` while somebody rings."""
+class Transfer(Activity):
+    """See the module. An activity while somebody rings."""
 
     name = "a transfer"
 
@@ -97,12 +98,6 @@ class Transfer:
         conversation = self._conversation
         there = [leg for leg in talkers(conversation) if leg is not self._leaver]
         return Rooms([there], {there[0]: sounds.ringback()} if len(there) == 1 else {})
-
-    def digit(self, leg: Leg, digit: str) -> None:
-        pass
-
-    def play_ended(self, leg: Leg, play_id: str, error: str | None) -> None:
-        pass
 
     def left(self, leg: Leg) -> None:
         if leg is self._leaver:

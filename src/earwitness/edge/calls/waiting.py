@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from earwitness.domain.configuration import Flow, Queue
+from earwitness.edge.calls.activity import Activity
 from earwitness.edge.calls.flow import FlowPlayer
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.music import music_named
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
 
 
-class QueueWait:
-    """See the module. An ``Activity``."""
+class QueueWait(Activity):
+    """See the module."""
 
     name = "waiting in a queue"
 
