@@ -21,7 +21,7 @@ from earwitness.media.engine.ours import OurEngine
 
 E = TypeVar("E", bound=MediaEvent)
 PCMU = {0: Codec("PCMU", 8000)}
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def rtp(seq: int, *, ssrc: int = 1, pt: int = 0, payload: bytes = bytes(160), timestamp: int | None = None) -> bytes:
@@ -123,8 +123,12 @@ class Rig:
         await self.engine.start()
         for _ in range(self._count):
             self.start_process()
-        async with asyncio.timeout(PATIENCE_S):
-            await self.engine.ready()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.engine.ready()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

@@ -173,8 +173,10 @@ class Commands:
             return
         if state is not None:
             self._legs.adopt(leg, state)
-            self._relay.route(leg)
+            self._player.resume(leg)
+            self._dialler.resume(leg)
         leg.waiting = False
+        self._relay.route(leg)
         if self._legs.negotiated[slot]:
             self._attach(leg)
 
@@ -208,7 +210,7 @@ class Commands:
 
     def _do_mix(self, mix_id: str, slots: list[int]) -> None:
         legs = self._legs.by_slot
-        self._mixer.set(mix_id, [legs[slot] for slot in slots if slot in legs])
+        self._mixer.join(mix_id, [legs[slot] for slot in slots if slot in legs])
 
     def _do_mute(self, slot: int, muted: bool) -> None:
         if slot in self._legs.by_slot:

@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ class Service:
         self._next_watch = 0
         self._next_drops = 0
         self._next_beat = 0
+        self._next_complaint = 0
         self._tapes.start()
         self._report("ready", os.getpid())
 
@@ -159,14 +161,14 @@ class Service:
         if beeper.active:
             beeper.tick(now)
         self._relay.tick(self._receive)
-        if self._player.active:
-            self._player.tick(self._clock.now_us())
-        if self._dialler.active:
-            self._dialler.tick(self._clock.now_us())
-        if self._mixer.active:
-            self._mixer.tick(self._clock.now_us())
-        if beeper.active:
-            self._relay.beep(self._clock.now_us())
+        for part, active, work in (
+            ("player", self._player.active, self._player.tick),
+            ("dialler", self._dialler.active, self._dialler.tick),
+            ("mixer", self._mixer.active, self._mixer.tick),
+            ("beeper", beeper.active, self._relay.beep),
+        ):
+            if active:
+                self._try(part, work)
         if ending is not None:
             self._commands.finish(*ending)
         if now >= self._next_beat:
@@ -180,6 +182,16 @@ class Service:
                 self._commands.report_drops()
         if self._outbox or self._unsent:
             self._send_events()
+
+    def _try(self, part: str, work: Callable[[int], None]) -> None:
+        """A mistake of ours about something that is sent costs this tick's, not the process."""
+        now = self._clock.now_us()
+        try:
+            work(now)
+        except Exception:
+            if now >= self._next_complaint:
+                self._next_complaint = now + BEAT_US
+                log.exception("part of a tick failed", part=part)
 
     def close(self) -> None:
         """Writes what is in the buffers and gives everything back."""

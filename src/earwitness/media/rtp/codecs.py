@@ -58,6 +58,18 @@ def ticks(codec: Format) -> int:
     return codec[1] // 50
 
 
+def duration(codec: Format, payload: bytes, samples: int, rate: int) -> int:
+    """How long a payload is in its RTP clock.
+
+    :param samples: how many came out of the decoder, at ``rate``
+    """
+    if codec[0] in ("pcmu", "pcma", "g722"):
+        return len(payload)
+    if codec[0] == "l16":
+        return len(payload) // (2 * codec[2])
+    return samples * codec[1] // rate
+
+
 def choice(usable: Mapping[int, Format], spoken: Format | None) -> tuple[int, Format] | None:
     """Payload type and format that a leg is sent audio of ours in: the one that it sends itself, else the first of its
     list that can be encoded.

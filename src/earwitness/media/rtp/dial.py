@@ -34,6 +34,7 @@ VOLUME = 10
 PEAKS = (5200.0, 6500.0)
 """Low and high tone: -13 and -11 dBm0, as loud together as a phone's."""
 RATE = 8000
+STEP_BITS = 24
 
 
 def dual_tones(digits: str, rate: int = RATE) -> I16:
@@ -73,7 +74,7 @@ class Dialler:
     def __init__(self, arena: Arena, relay: Relay, legs: Legs, report: Callable[..., None]) -> None:
         self._key: Int64 = arena.dial_key
         self._sent: Int64 = arena.dial_sent
-        """Step of each leg's row, and from bit 32 on the time stamp of the event that is being sent."""
+        """Step of each leg's row, and from bit ``STEP_BITS`` on the time stamp of the event that is being sent."""
         self._relay = relay
         self._legs = legs
         self._report = report
@@ -92,6 +93,11 @@ class Dialler:
         if len(waiting) == 1:
             self._begin(leg, row)
 
+    def resume(self, leg: Leg) -> None:
+        """Another process has told how far the leg's digits have come."""
+        if leg.slot in self._rows:
+            self._recall(leg, self._rows[leg.slot][1][0])
+
     def forget(self, leg: Leg) -> None:
         """A leg is gone."""
         self._rows.pop(leg.slot, None)
@@ -107,16 +113,12 @@ class Dialler:
                 if leg.sending and self._legs.name_lengths[2 * leg.slot]:
                     self._step(leg, row, now)
                 row.step += 1
-                self._sent[leg.slot] = row.step | row.event_stamp << 32
+                self._sent[leg.slot] = row.step | row.event_stamp << STEP_BITS
             else:
                 self._end(leg, rows)
 
     def _begin(self, leg: Leg, row: Row) -> None:
-        if self._key[leg.slot] == row.number:
-            row.step, row.event_stamp = int(self._sent[leg.slot]) & 0xFFFFFFFF, int(self._sent[leg.slot]) >> 32
-        else:
-            self._sent[leg.slot] = 0
-            self._key[leg.slot] = row.number
+        self._recall(leg, row)
         if leg.event_pt is None:
             chosen = codecs.choice(leg.codecs, leg.hears.get(int(self._legs.last_pt[leg.slot])))
             if chosen is not None:
@@ -127,6 +129,14 @@ class Dialler:
                     row.frames = []
         leg.dialling = True
         self._relay.route(leg)
+
+    def _recall(self, leg: Leg, row: Row) -> None:
+        if self._key[leg.slot] == row.number:
+            sent = int(self._sent[leg.slot])
+            row.step, row.event_stamp = sent & (1 << STEP_BITS) - 1, sent >> STEP_BITS
+        else:
+            self._sent[leg.slot] = 0
+            self._key[leg.slot] = row.number
 
     def _end(self, leg: Leg, rows: deque[Row]) -> None:
         row = rows.popleft()

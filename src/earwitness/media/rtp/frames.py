@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import wave
+from collections import deque
 from dataclasses import dataclass, field
 from typing import BinaryIO
 from weakref import WeakValueDictionary
@@ -18,6 +19,8 @@ from earwitness.media.rtp.g711 import I16, U8, a_law, mu_law
 from earwitness.media.rtp.rates import converter
 
 MAX_SECONDS = 3600
+KEPT = 16
+"""Files that stay encoded although nobody is played them."""
 
 
 class PlayError(Exception):
@@ -89,6 +92,7 @@ class Library:
     """What is being played, by file and codec."""
 
     def __init__(self) -> None:
+        self._latest: deque[Frames] = deque(maxlen=KEPT)
         self._known: WeakValueDictionary[tuple[object, ...], Frames] = WeakValueDictionary()
 
     def get(self, source: BinaryIO, codec: Format) -> Frames:
@@ -102,5 +106,6 @@ class Library:
         if known is None or known.error is not None:
             samples, rate = read_wav(source)
             known = self._known[key] = Frames(codec)
+            self._latest.append(known)
             threading.Thread(target=known.fill, args=(samples, rate), daemon=True).start()
         return known

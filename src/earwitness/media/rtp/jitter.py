@@ -78,22 +78,25 @@ class Jitter:
     def played(self, ticks: int) -> None:
         """The last payload was so long."""
         assert self._point is not None
-        self._point += ticks
-        # What a longer packet than expected has overtaken
-        for stamp in [each for each in self._packets if each < self._point]:
-            del self._packets[stamp]
+        self._skip(ticks)
         waiting = max(self._packets) + ticks - self._point if self._packets else 0
         self._shortest = min(self._shortest, waiting)
         self._takes += 1
         if self._takes >= PATIENCE:
-            if self._shortest > self._delay:
-                self._point += min(self._shortest - self._delay, self._frame)
+            if self._shortest >= self._delay + self._frame:
+                self._skip(self._frame)
             self._takes, self._shortest = 0, self._most
 
     @property
     def waiting(self) -> int:
         """Packets in the buffer."""
         return len(self._packets)
+
+    def _skip(self, ticks: int) -> None:
+        assert self._point is not None
+        self._point += ticks
+        for stamp in [each for each in self._packets if each < self._point]:
+            del self._packets[stamp]
 
     def _begin(self, timestamp: int) -> None:
         self._packets.clear()

@@ -86,19 +86,20 @@ class Member:
         self.lost = 0
         payload_type, payload = taken
         codec = self.leg.hears.get(payload_type)
-        samples = np.zeros(0, np.int16)
+        samples, ticks = np.zeros(0, np.int16), 0
         if codec is not None and codec[1] == self.rate:
             try:
                 if codec not in self.decoders:
                     self.decoders[codec] = codecs.decoder(codec, self.mix.rate)
                 self.decoder = self.decoders[codec]
                 samples = self.decoder.decode(payload)
+                ticks = codecs.duration(codec, payload, len(samples), self.mix.rate)
             except Exception as error:  # whatever a codec library raises about a stranger's bytes is silence
                 log.info("payload not decodable", codec=codec[0], error=str(error))
                 self.decoders.pop(codec, None)
                 self.decoder = None
-        jitter.played(len(samples) * self.rate // self.mix.rate or self.rate // 50)
-        return samples if len(samples) else np.zeros(self.mix.rate // 50, np.int16)
+        jitter.played(ticks or self.rate // 50)
+        return samples if ticks else np.zeros(self.mix.rate // 50, np.int16)
 
 
 @dataclass(slots=True, eq=False)
@@ -125,13 +126,14 @@ class Mixer:
         self._mixes: dict[str, Mix] = {}
         self._by_slot: dict[int, Member] = {}
         self._frame = 0
+        relay.format_changed = self.format_changed
 
     @property
     def active(self) -> bool:
         """Whether anything is mixed."""
         return bool(self._mixes)
 
-    def set(self, mix_id: str, legs: list[Leg]) -> None:
+    def join(self, mix_id: str, legs: list[Leg]) -> None:
         """A mix has these members from now on; none: it is gone."""
         mix = self._mixes.get(mix_id)
         former = mix.members if mix is not None else {}
@@ -176,12 +178,24 @@ class Mixer:
         """Two legs are connected: relayed when they have a codec in common, mixed when they have not."""
         ours, theirs = set(one.audio()), set(other.audio())
         apart = bool(ours and theirs) and not ours & theirs
+        apart = apart or self._foreign(one, theirs) or self._foreign(other, ours)
         if apart and all(any(codecs.transcodable(each) for each in those) for those in (ours, theirs)):
             self.pair(one, other)
         else:
             self.leave(one)
             self.leave(other)
             self._legs.couple(one, other)
+
+    def _foreign(self, leg: Leg, known: set[Format]) -> bool:
+        """Whether a leg says something that the other one has not negotiated and we can translate."""
+        spoken = leg.hears.get(int(self._legs.last_pt[leg.slot]))
+        return bool(known) and spoken is not None and codecs.transcodable(spoken) and spoken not in known
+
+    def format_changed(self, leg: Leg) -> None:
+        """A leg sends another format than before."""
+        other = leg.peer
+        if other is not None and self._legs.peer[leg.slot] >= 0 and self._foreign(leg, set(other.audio())):
+            self.couple(leg, other)
 
     def pair(self, one: Leg, other: Leg) -> None:
         """Two connected legs hear each other through decoder and encoder."""

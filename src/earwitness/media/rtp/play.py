@@ -85,7 +85,7 @@ class Player:
         except PlayError as error:
             self._report("play_ended", leg.leg_id, play_id, at, str(error))
             return
-        key = zlib.crc32(f"{play_id} {at}".encode()) | 1 << 32
+        key = _key(play_id, at)
         resumed = int(self._key[leg.slot]) == key
         if not resumed:
             self._sent[leg.slot] = 0
@@ -102,10 +102,16 @@ class Player:
             self._end(play, now)
 
     def forget(self, leg: Leg, now: int) -> None:
-        """Stops whatever is played to a leg."""
+        """Stops whatever is played to a leg; silently when another process goes on with it."""
         play = self._plays.get(leg.slot)
         if play is not None:
             self._end(play, now)
+
+    def resume(self, leg: Leg) -> None:
+        """Another process has told how far the leg's play has come."""
+        play = self._plays.get(leg.slot)
+        if play is not None and int(self._key[leg.slot]) == _key(play.play_id, play.started_us):
+            play.resumed = True
 
     def negotiated(self, leg: Leg, now: int) -> None:
         """A leg's codecs may be others now: what cannot be sent any more ends."""
@@ -186,4 +192,9 @@ class Player:
         self._key[play.leg.slot] = 0
         play.leg.playing = False
         self._relay.route(play.leg)
-        self._report("play_ended", play.leg.leg_id, play.play_id, now, error)
+        if not play.leg.leaving:
+            self._report("play_ended", play.leg.leg_id, play.play_id, now, error)
+
+
+def _key(play_id: str, at: int) -> int:
+    return zlib.crc32(f"{play_id} {at}".encode()) | 1 << 32

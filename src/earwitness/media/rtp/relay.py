@@ -71,6 +71,8 @@ class Relay:
         """The streams that are sent to the legs."""
         self.beeper = Beeper(legs)
         self.keypad = Keypad(self, legs, report)
+        self.format_changed: Callable[[Leg], None] = lambda leg: None
+        """Called when a leg sends another payload type than before."""
         self.rows = arena.rows
         """All rows, shape (rows, ROW)."""
         self._names_address = int(legs.names.ctypes.data)
@@ -376,7 +378,9 @@ class Relay:
                 if ssrc != legs.last_ssrc[slot] or pt != legs.last_pt[slot]:
                     self._source_changed(leg, int(ssrc.byteswap()), pt, at, cause)
             legs.last_ssrc[slot] = ssrc
-            legs.last_pt[slot] = pt
+            if pt != legs.last_pt[slot]:
+                legs.last_pt[slot] = pt
+                self.format_changed(leg)
 
     def _source_changed(self, leg: Leg, ssrc: int, pt: int, at: int, cause: str) -> None:
         """Tells a change of source, or keeps the latest one and counts while there are too many."""
@@ -449,7 +453,7 @@ class Relay:
             if leg.latched and leg.remote and leg.latched[0] != leg.remote[0]:
                 rtcp = (leg.latched[0], leg.latched[1] + 1) if leg.latched[1] < 65535 else None
         self._legs.set_destination(leg, rtcp, rtcp=True)
-        can_play = leg.sending and not leg.dialling and address is not None and address[1] > 0
+        can_play = leg.sending and not (leg.dialling or leg.waiting) and address is not None and address[1] > 0
         self._legs.can_play[leg.slot] = can_play
         self._legs.can_send[leg.slot] = can_play and not leg.playing
 
