@@ -10,16 +10,21 @@ Reads JSON lines from standard input. The first tells where things are: ``{"spoo
 
 Each job is answered on standard output: ``{"job": 7, "tapes": ["…"]}`` with the ids that have a recording, or
 ``{"job": 7, "error": "…"}``. Jobs come before following. The process ends with its input: nobody is left who asks.
+
+One thread renders, another seals: it takes all that has been rendered meanwhile and waits for the disk once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import select
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +33,15 @@ import structlog
 from earwitness import logs
 from earwitness.archive.vault import Vault
 from earwitness.process import forbid_dumps
-from earwitness.worker.rendering import ConversationRenderer
+from earwitness.worker.rendering import ConversationRenderer, Unsealed, seal_together
 
 log = structlog.get_logger()
 
 POLL_S = 4.0
 """How often a call that is up is looked at."""
 IDLE_S = 30.0
+MOST_TOGETHER = 32
+"""Conversations that are sealed together."""
 NICE = 5
 """Calls go before recordings."""
 
@@ -57,6 +64,48 @@ class _Input:
             timeout_s = 0.0
 
 
+class _SealingThread:
+    """Seals what it is given and tells the answers."""
+
+    def __init__(self, vault: Vault, answer: Callable[[int, list[str] | Exception], None]) -> None:
+        self._vault, self._answer = vault, answer
+        self._queue: queue.SimpleQueue[tuple[int, Unsealed] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
+        self._thread.start()
+
+    def put(self, job: int, conversation: Unsealed) -> None:
+        """Seals a conversation soon."""
+        self._queue.put((job, conversation))
+
+    def finish(self) -> None:
+        """Ends when everything is sealed."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.suppress(Exception):  # what is wrong with it is told at the first sealing
+            self._vault.log.tree()
+        ending = False
+        while not ending:
+            taken = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(taken) < MOST_TOGETHER:
+                    taken.append(self._queue.get_nowait())
+            ending = None in taken
+            self._seal([item for item in taken if item is not None])
+
+    def _seal(self, work: list[tuple[int, Unsealed]]) -> None:
+        results: list[list[str] | Exception]
+        try:
+            results = seal_together(self._vault, [conversation for _, conversation in work]) if work else []
+        except Exception as error:
+            results = [error] * len(work)
+        for (job, conversation), result in zip(work, results, strict=True):
+            if isinstance(result, Exception):
+                log.error("sealing failed", conversation_id=conversation.folder.name, error=repr(result))
+            self._answer(job, result)
+
+
 class RenderProcess:
     """The loop."""
 
@@ -69,9 +118,15 @@ class RenderProcess:
         self._followed: dict[str, ConversationRenderer] = {}
         self._due: dict[str, float] = {}
         self._jobs: list[dict[str, Any]] = []
+        self._answering = threading.Lock()
+        self._sealing = _SealingThread(self.vault, self._answer)
 
     def run(self) -> None:
         """Works until the input ends."""
+        self._work()
+        self._sealing.finish()
+
+    def _work(self) -> None:
         while not self._requests.ended:
             now = time.monotonic()
             timeout: float | None = min(self._due.values(), default=now + IDLE_S) - now
@@ -127,18 +182,25 @@ class RenderProcess:
 
     def _job(self, message: dict[str, Any]) -> None:
         conversation_id = message["render"]
-        answer: dict[str, Any] = {"job": message["job"]}
         try:
             known = self._forget(conversation_id)
             conversation = known or ConversationRenderer(self.spool / conversation_id, self.vault)
-            answer["tapes"] = conversation.finish(message["tapes"])
+            self._sealing.put(message["job"], conversation.render(message["tapes"]))
         except Exception as error:
             log.exception("rendering failed", conversation_id=conversation_id)
-            answer["error"] = f"{type(error).__name__}: {error}"
+            self._answer(message["job"], error)
+
+    def _answer(self, job: int, result: list[str] | Exception) -> None:
+        answer: dict[str, Any] = {"job": job}
+        if isinstance(result, Exception):
+            answer["error"] = f"{type(result).__name__}: {result}"
+        else:
+            answer["tapes"] = result
         try:
-            os.write(self._answers, json.dumps(answer).encode() + b"\n")
+            with self._answering:
+                os.write(self._answers, json.dumps(answer).encode() + b"\n")
         except BrokenPipeError:
-            log.warning("the worker is gone", conversation_id=conversation_id)
+            log.warning("the worker is gone", job=job)
 
 
 def main() -> None:

@@ -62,27 +62,30 @@ def path_of(folder: Path, tape_id: str) -> Path:
 
 
 def write(folder: Path, tape: RenderedTape) -> None:
-    """Writes the file, durably and all at once."""
+    """Writes the file, all at once. Nobody waits for the disk: should a power cut lose it, the tape is rendered again,
+    and the vault gives the recording that it has.
+    """
     document = dataclasses.asdict(tape)
     document["peaks"] = base64.b64encode(tape.peaks).decode()
     path = path_of(folder, tape.tape_id)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with aside.open("w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
+        file.write(json.dumps(document))
     aside.replace(path)
 
 
 def read(folder: Path, tape_id: str) -> RenderedTape | None:
-    """Reads the file of a tape; None if it is not there.
+    """Reads the file of a tape; None if it is not there, or empty: that is what a power cut leaves.
 
     :raises ValueError, KeyError, TypeError: the file is damaged.
     """
     try:
-        document = json.loads(path_of(folder, tape_id).read_text(encoding="utf-8"))
+        text = path_of(folder, tape_id).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    if not text:
+        return None
+    document = json.loads(text)
     document["peaks"] = base64.b64decode(document["peaks"])
     document["objects"] = [SealedObject(**item) for item in document["objects"]]
     return RenderedTape(**document)

@@ -1,4 +1,6 @@
-"""What a render process does with one conversation: follow it, then render, seal and leave the facts.
+"""What a render process does with a conversation: follow it, then render, seal and leave the facts.
+
+Sealing is mostly waiting for the disk, so conversations that end together are sealed together (``seal_together``).
 
 The file of a tape is written beside its packets in the spool folder, the only place where plain audio may be, and
 removed as soon as the vault has it. Its name carries the process id: a render process whose worker was killed may still
@@ -10,7 +12,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +22,7 @@ import structlog
 from earwitness.archive.render.annotations import annotate
 from earwitness.archive.render.plan import TapePlan, plan_tapes
 from earwitness.archive.render.renderer import Rendering, render_tape
-from earwitness.archive.vault import DestroyedError, Item, Vault, object_key
+from earwitness.archive.vault import DestroyedError, Item, Manifest, Sealing, Vault, object_key
 from earwitness.worker import rendered
 from earwitness.worker.follow import FOLLOWED_FORMATS, TapeFollower
 from earwitness.worker.growing import GrowingLog
@@ -35,6 +38,36 @@ class _Followed:
     follower: TapeFollower
     file: IO[bytes]
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A tape that is rendered and not sealed yet."""
+
+    plan: TapePlan
+    rendering: Rendering
+    path: Path
+    followed: bool
+    began: float
+
+
+@dataclass(slots=True)
+class Unsealed:
+    """The tapes of a conversation, rendered."""
+
+    folder: Path
+    tapes: list[str | RenderedFile] = field(default_factory=list)
+    """An id: that of a tape which was sealed before."""
+
+    @property
+    def files(self) -> list[RenderedFile]:
+        """What is to be sealed."""
+        return [tape for tape in self.tapes if isinstance(tape, RenderedFile)]
+
+    def discard(self) -> None:
+        """Removes the plain files."""
+        for file in self.files:
+            file.path.unlink(missing_ok=True)
 
 
 class ConversationRenderer:
@@ -66,6 +99,24 @@ class ConversationRenderer:
             if not followed.follower.contradiction:
                 followed.follower.poll(plan, now_us)
 
+    def render(self, tape_ids: list[str]) -> Unsealed:
+        """Renders the tapes of a call that has ended, those that are not sealed yet.
+
+        :raises FileNotFoundError, EventError, UnsupportedFormatError, OSError: it cannot be done, or not now.
+        """
+        unsealed = Unsealed(self._folder)
+        try:
+            plans = {plan.tape_id: plan for plan in self._latest_plans()}
+            for tape_id in tape_ids:
+                known = rendered.read(self._folder, tape_id) is not None
+                unsealed.tapes.append(tape_id if known else self._tape(plans[tape_id]))
+        except BaseException:
+            unsealed.discard()
+            raise
+        finally:
+            self.drop()
+        return unsealed
+
     def finish(self, tape_ids: list[str]) -> list[str]:
         """Renders and seals the tapes of a call that has ended; gives the ids of those that have a recording.
 
@@ -73,11 +124,10 @@ class ConversationRenderer:
 
         :raises FileNotFoundError, EventError, UnsupportedFormatError, OSError: it cannot be done, or not now.
         """
-        try:
-            plans = {plan.tape_id: plan for plan in self._latest_plans()}
-            return [tape_id for tape_id in tape_ids if self._is_rendered(tape_id) or self._tape(plans[tape_id])]
-        finally:
-            self.drop()
+        (result,) = seal_together(self._vault, [self.render(tape_ids)])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def drop(self) -> None:
         """Gives up what was followed."""
@@ -96,9 +146,6 @@ class ConversationRenderer:
                 self._destroyed.add(tape_id)
                 self._drop(tape_id)
 
-    def _is_rendered(self, tape_id: str) -> bool:
-        return rendered.read(self._folder, tape_id) is not None
-
     def _latest_plans(self) -> list[TapePlan]:
         if self._log.read() or not self._plans:
             events = self._log.events
@@ -107,31 +154,19 @@ class ConversationRenderer:
             self._plans = plan_tapes(self._log.events, self._folder)
         return self._plans
 
-    def _tape(self, plan: TapePlan) -> bool:
-        """Renders and seals one tape; False if its recording was destroyed."""
+    def _tape(self, plan: TapePlan) -> RenderedFile:
+        """Renders one tape."""
         began = time.monotonic()
         rendering, path = self._finish_followed(plan)
-        followed = rendering is not None
-        if rendering is None:
+        if rendering is not None:
+            return RenderedFile(plan, rendering, path, followed=True, began=began)
+        try:
             with path.open("wb") as file:
                 rendering = render_tape(plan, file.write)
-        try:
-            tape = self._seal(plan, rendering, path)
-        except DestroyedError:
-            log.warning("a destroyed recording is not made again", recording_id=plan.tape_id)
-            return False
-        finally:
+        except BaseException:
             path.unlink(missing_ok=True)
-        rendered.write(self._folder, tape)
-        log.info(
-            "recording sealed",
-            recording_id=plan.tape_id,
-            conversation_id=plan.conversation_id,
-            duration_ms=rendering.length_ms,
-            followed=followed,
-            took_s=round(time.monotonic() - began, 3),
-        )
-        return True
+            raise
+        return RenderedFile(plan, rendering, path, followed=False, began=began)
 
     def _finish_followed(self, plan: TapePlan) -> tuple[Rendering | None, Path]:
         """The rendering of a tape that was followed to the end, or None and where to write instead."""
@@ -144,40 +179,86 @@ class ConversationRenderer:
             log.debug("rendered afresh", recording_id=plan.tape_id, why=followed.follower.contradiction)
         return rendering, followed.path
 
-    def _seal(self, plan: TapePlan, rendering: Rendering, path: Path) -> RenderedTape:
-        now_us = time.time_ns() // 1000
-        openings = [
-            {"from_us": opening.from_us, "to_us": opening.from_us + opening.length_us} for opening in plan.openings
-        ]
-        facts: dict[str, Any] = {
-            "conversation_id": plan.conversation_id,
-            "kind": plan.kind,
-            "leg_id": plan.leg_id,
-            "audio_format": plan.audio_format,
-            "channels": rendering.channels,
-            "rate": rendering.rate,
-            "length_ms": rendering.length_ms,
-            "openings": openings,
-        }
-        manifest = self._vault.seal(plan.tape_id, [Item(MASTER, rendering.media_type, path)], facts, now_us)
-        item = manifest.item(MASTER)
-        return RenderedTape(
-            tape_id=plan.tape_id,
-            leg_id=plan.leg_id,
-            kind=plan.kind,
-            audio_format=plan.audio_format,
-            mime_type=item.media_type,
-            channels=rendering.channels,
-            sample_rate=rendering.rate,
-            start_us=plan.start_us,
-            end_us=plan.end_us,
-            duration_ms=rendering.length_ms,
-            openings=openings,
-            annotations=annotations_of(plan),
-            quality=rendering.sheet.to_document(),
-            peaks=rendering.peaks.to_bytes(),
-            objects=[SealedObject(MASTER, object_key(plan.tape_id, MASTER), item.media_type, item.size, item.sha256)],
-        )
+
+def seal_together(vault: Vault, conversations: Sequence[Unsealed]) -> list[list[str] | Exception]:
+    """Seals rendered conversations, waiting for the disk once for all, and removes the plain files.
+
+    Gives for each the ids of its tapes that have a recording, or what went wrong.
+    """
+    try:
+        sealings = [_sealing(file) for conversation in conversations for file in conversation.files]
+        results = iter(vault.seal_all(sealings) if sealings else [])
+        return [_conclude(conversation, results) for conversation in conversations]
+    finally:
+        for conversation in conversations:
+            conversation.discard()
+
+
+def _conclude(conversation: Unsealed, results: Iterator[Manifest | Exception]) -> list[str] | Exception:
+    """Leaves the facts of what was sealed of a conversation; takes one of ``results`` for each of its files."""
+    kept: list[str] = []
+    failure: Exception | None = None
+    for tape in conversation.tapes:
+        if isinstance(tape, str):
+            kept.append(tape)
+            continue
+        result = next(results)
+        if isinstance(result, DestroyedError):
+            log.warning("a destroyed recording is not made again", recording_id=tape.plan.tape_id)
+        elif isinstance(result, Exception):
+            failure = failure or result
+        else:
+            rendered.write(conversation.folder, _facts(tape, result))
+            kept.append(tape.plan.tape_id)
+            log.info(
+                "recording sealed",
+                recording_id=tape.plan.tape_id,
+                conversation_id=tape.plan.conversation_id,
+                duration_ms=tape.rendering.length_ms,
+                followed=tape.followed,
+                took_s=round(time.monotonic() - tape.began, 3),
+            )
+    return kept if failure is None else failure
+
+
+def _openings(plan: TapePlan) -> list[dict[str, int]]:
+    return [{"from_us": opening.from_us, "to_us": opening.from_us + opening.length_us} for opening in plan.openings]
+
+
+def _sealing(file: RenderedFile) -> Sealing:
+    plan, rendering = file.plan, file.rendering
+    facts: dict[str, Any] = {
+        "conversation_id": plan.conversation_id,
+        "kind": plan.kind,
+        "leg_id": plan.leg_id,
+        "audio_format": plan.audio_format,
+        "channels": rendering.channels,
+        "rate": rendering.rate,
+        "length_ms": rendering.length_ms,
+        "openings": _openings(plan),
+    }
+    return Sealing(plan.tape_id, [Item(MASTER, rendering.media_type, file.path)], facts, time.time_ns() // 1000)
+
+
+def _facts(file: RenderedFile, manifest: Manifest) -> RenderedTape:
+    plan, rendering, item = file.plan, file.rendering, manifest.item(MASTER)
+    return RenderedTape(
+        tape_id=plan.tape_id,
+        leg_id=plan.leg_id,
+        kind=plan.kind,
+        audio_format=plan.audio_format,
+        mime_type=item.media_type,
+        channels=rendering.channels,
+        sample_rate=rendering.rate,
+        start_us=plan.start_us,
+        end_us=plan.end_us,
+        duration_ms=rendering.length_ms,
+        openings=_openings(plan),
+        annotations=annotations_of(plan),
+        quality=rendering.sheet.to_document(),
+        peaks=rendering.peaks.to_bytes(),
+        objects=[SealedObject(MASTER, object_key(plan.tape_id, MASTER), item.media_type, item.size, item.sha256)],
+    )
 
 
 def annotations_of(plan: TapePlan) -> list[dict[str, Any]]:

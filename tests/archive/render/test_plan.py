@@ -140,3 +140,41 @@ def test_codecs_are_timed_and_cumulative(spool: MakeSpool) -> None:
     assert plan.epoch(START_US + 5 * SECOND).find(0) == Codec("PCMU", 8000)
     assert plan.epoch(START_US).find(101) == Codec("TELEPHONE-EVENT", 8000)
     assert plan.epoch(START_US).find(18) == Codec("G729", 8000)
+
+
+def test_b9_b10_b12_a_secure_pause_within_a_hold_is_a_pause_of_its_own(spool: MakeSpool) -> None:
+    """Hold at 2, secure pause at 4, hold over at 7 (still paused), on at 9; a second hold from 11 to 14; end at 15."""
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.closed(0, START_US + 2 * SECOND, "hold", "on hold")
+    for at, rows in ((4, ["hold", "pause"]), (7, ["pause"])):
+        reasons = [{"row": row, "why": row} for row in rows]
+        made.event(START_US + at * SECOND, "tape.withheld", tape_id="tape", leg_id="leg", kind="trunk", reasons=reasons)
+    made.opened(1, START_US + 9 * SECOND)
+    made.closed(1, START_US + 11 * SECOND, "hold", "on hold")
+    made.opened(2, START_US + 14 * SECOND)
+    made.closed(2, START_US + 15 * SECOND)
+    made.end(START_US + 15 * SECOND)
+    found = annotate(made.plan())
+    assert [(p.reason, p.realtime_location_ms, p.absolute_location_ms, p.duration_ms) for p in found] == [
+        ("Hold", 2_000, 2_000, 2_000),
+        ("SecurePause", 4_000, 2_000, 5_000),
+        ("Hold", 11_000, 4_000, 3_000),
+    ]
+    assert [document["recordingDurationMs"] for document in (p.to_document() for p in found)] == [0, 0, 0]
+    assert sum(p.duration_ms for p in found) + made.plan().length_us // 1000 == 15_000
+
+
+def test_b13_flow_and_queue_before_the_agent_are_one_pause(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    for at, row in ((0, "flow"), (3, "queue")):
+        reasons = [{"row": row, "why": row}]
+        made.event(START_US + at * SECOND, "tape.withheld", tape_id="tape", leg_id="leg", kind="trunk", reasons=reasons)
+    made.opened(0, START_US + 8 * SECOND)
+    made.closed(0, START_US + 9 * SECOND)
+    made.end(START_US + 9 * SECOND)
+    (pause,) = annotate(made.plan())
+    assert (pause.reason, pause.absolute_location_ms, pause.duration_ms) == ("FlowOrQueue", 0, 8_000)
+    assert pause.why == ("flow", "queue")

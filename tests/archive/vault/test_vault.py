@@ -22,12 +22,14 @@ from earwitness.archive.vault import (
     Keyring,
     NotSealedError,
     Objects,
+    Sealing,
     Vault,
     VaultError,
     create_keys,
     load_keys,
     rotate_recording_key,
 )
+from earwitness.archive.vault import objects as objects_module
 from earwitness.archive.vault.seal import CHUNK, SEALED_CHUNK
 
 FACTS = {"conversation_id": "c", "length_ms": 1234, "note": "Grüße"}
@@ -219,11 +221,11 @@ class Dying(Objects):
         super().__init__(inner._store, inner._root)
         self._change = death.change
 
-    def put(self, path: str, data: bytes | Iterator[bytes]) -> None:
-        self._change(lambda: super(Dying, self).put(path, data))
+    def put(self, path: str, data: bytes | Iterator[bytes], *, sync: bool = True) -> None:
+        self._change(lambda: super(Dying, self).put(path, data, sync=sync))
 
-    def create(self, path: str, data: bytes) -> bool:
-        return bool(self._change(lambda: super(Dying, self).create(path, data)))
+    def create(self, path: str, data: bytes, *, sync: bool = True) -> bool:
+        return bool(self._change(lambda: super(Dying, self).create(path, data, sync=sync)))
 
     def delete(self, path: str) -> None:
         self._change(lambda: super(Dying, self).delete(path))
@@ -438,3 +440,80 @@ def test_a_source_that_grows_is_not_sealed(vault: Vault, tmp_path: Path) -> None
         vault.seal("r1", [Item("master", "audio/ogg", path)], {}, 7)
     with pytest.raises(NotSealedError):
         vault.open("r1")
+
+
+class Counting(Objects):
+    """Notes in which order things are written, and when the disk is waited for."""
+
+    def __init__(self, inner: Objects, notes: list[str]) -> None:
+        super().__init__(inner._store, inner._root)
+        self.notes = notes
+
+    def put(self, path: str, data: bytes | Iterator[bytes], *, sync: bool = True) -> None:
+        super().put(path, data, sync=sync)
+        self.notes.append(Path(path).suffix)
+
+    def create(self, path: str, data: bytes, *, sync: bool = True) -> bool:
+        self.notes.append(Path(path).name if "manifest" in path else "entry")
+        return super().create(path, data, sync=sync)
+
+
+def test_recordings_sealed_together_wait_for_the_disk_together(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(objects_module, "_sync_file_system", lambda root: notes.append("sync"))
+    counting = Counting(stores.objects, notes), Counting(stores.data_keys, notes)
+    vault = Vault(counting[0], stores.keyring, counting[1])
+    results = vault.seal_all([Sealing(f"r{n}", [Item("master", "audio/ogg", b"x")], FACTS, 7) for n in range(3)])
+    assert [type(result).__name__ for result in results] == ["Manifest"] * 3
+    assert notes == [
+        *[".sealed", ".key"] * 3, "sync",
+        *["manifest.json"] * 3, "sync",
+        *["entry"] * 3, "sync", ".json",
+    ]  # fmt: skip
+    assert vault.log.check() == 3
+
+
+def test_one_that_was_destroyed_does_not_keep_the_others_from_being_sealed(vault: Vault) -> None:
+    vault.destroy("r1", by="me", reason="asked", at_us=1)
+    seal(vault, b"before", "r2")
+    twice = [Item("a", "x/y", b""), Item("a", "x/y", b"")]
+    sealings = [Sealing(name, [Item("master", "audio/ogg", b"new")], FACTS, 7) for name in ("r1", "r2", "r3")]
+    results = vault.seal_all([*sealings, Sealing("r4", twice, FACTS, 7)])
+    assert [type(result).__name__ for result in results] == ["DestroyedError", "Manifest", "Manifest", "ValueError"]
+    assert vault.open("r2").item("master").read() == b"before"
+    assert vault.open("r3").item("master").read() == b"new"
+    assert vault.seal_all([]) == []
+
+
+def test_nothing_is_sealed_when_the_disk_says_no(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(root: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(objects_module, "_sync_file_system", no)
+    with pytest.raises(OSError, match="Input/output"):
+        seal(stores.vault(), b"x")
+    monkeypatch.undo()
+    with pytest.raises(NotSealedError):
+        stores.vault().open("r1")
+    seal(stores.vault(), b"x")
+    stores.vault().verify("r1")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "000000000000.json"])
+def test_an_object_that_a_power_cut_left_empty_is_written_again(stores: Stores, name: str) -> None:
+    seal(stores.vault(), b"x")
+    root = stores.folder / "vault"
+    next(root.rglob(name)).write_bytes(b"")
+    if name == "000000000000.json":
+        (root / "log/head.json").unlink()
+    seal(stores.vault(), b"x")
+    stores.vault().verify("r1")
+    stores.vault().log.check()
+
+
+def test_without_syncfs_everything_is_synced(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr(objects_module, "_syncfs", None)
+    monkeypatch.setattr(os, "sync", lambda: called.append(True))
+    seal(stores.vault(), b"x")
+    assert len(called) == 3

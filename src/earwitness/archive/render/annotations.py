@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from earwitness.archive.render.plan import Reasons, TapePlan
+from earwitness.archive.render.plan import Pause, Reasons, TapePlan
 
 REASON_OF_ROW = (("pause", "SecurePause"), ("hold", "Hold"), ("flow", "FlowOrQueue"), ("queue", "FlowOrQueue"))
 """Row of the recording rules -> ``reason`` of the annotation (B10); where several spoke, the first here names it."""
@@ -46,18 +46,35 @@ class PauseAnnotation:
 
 
 def annotate(plan: TapePlan) -> list[PauseAnnotation]:
-    """The pauses of a tape in order of time. One before the first opening is at 0 (B13)."""
-    return [
-        PauseAnnotation(
-            reason=reason_of(pause.reasons),
-            start_us=pause.from_us,
-            realtime_location_ms=max(0, round((pause.from_us - plan.start_us) / 1000)),
-            absolute_location_ms=round(pause.before_us / 1000),
-            duration_ms=round((pause.to_us - pause.from_us) / 1000),
-            why=tuple(str(reason.get("why", "")) for reason in pause.reasons),
-        )
-        for pause in plan.pauses
-    ]
+    """The pauses of a tape in order of time. One before the first opening is at 0 (B13).
+
+    Pauses that follow one another for the same reason, such as a flow and then a queue, are one.
+    """
+    found: list[PauseAnnotation] = []
+    until = None
+    for pause in plan.pauses:
+        told = _annotation(plan, pause)
+        if found and until == pause.from_us and found[-1].reason == told.reason:
+            before = found.pop()
+            told = replace(
+                before,
+                duration_ms=round((pause.to_us - before.start_us) / 1000),
+                why=tuple(dict.fromkeys((*before.why, *told.why))),
+            )
+        found.append(told)
+        until = pause.to_us
+    return found
+
+
+def _annotation(plan: TapePlan, pause: Pause) -> PauseAnnotation:
+    return PauseAnnotation(
+        reason=reason_of(pause.reasons),
+        start_us=pause.from_us,
+        realtime_location_ms=max(0, round((pause.from_us - plan.start_us) / 1000)),
+        absolute_location_ms=round(pause.before_us / 1000),
+        duration_ms=round((pause.to_us - pause.from_us) / 1000),
+        why=tuple(str(reason.get("why", "")) for reason in pause.reasons),
+    )
 
 
 def reason_of(reasons: Reasons) -> str:

@@ -6,6 +6,7 @@ at what time, where its files are, and which pauses were cut out and why. It rea
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -238,23 +239,32 @@ def _close(tape: _Tape, index: int, at: int, reasons: Reasons) -> None:
 
 
 def _pauses(openings: tuple[Opening, ...], withheld: list[tuple[int, Reasons]], end: int | None) -> tuple[Pause, ...]:
-    """The times between openings, before the first (B13) and after the last, as far as a rule asked for them."""
-    pauses: list[Pause] = []
-    early = [(at, reasons) for at, reasons in withheld if at < openings[0].from_us and _is_pause(reasons)]
-    if early:
-        pauses.append(Pause(early[0][0], openings[0].from_us, early[0][1], 0))
+    """The times between openings, before the first (B13) and after the last, as far as a rule asked for them.
+
+    A time in which the reasons changed (a hold, then a secure pause within it) is as many pauses, one after the other.
+    """
+    first = openings[0].from_us
+    early = next(((at, reasons) for at, reasons in withheld if at < first and _is_pause(reasons)), None)
+    pauses = [] if early is None else [p for p in _pieces(*early, first, withheld, 0) if _is_pause(p.reasons)]
     recorded = 0
     for position, opening in enumerate(openings):
         recorded += opening.length_us
         if opening.to_us is None:
             continue
         if position + 1 < len(openings):
-            if openings[position + 1].from_us == opening.to_us:
-                continue  # closed and opened in one moment: nothing was cut out
-            pauses.append(Pause(opening.to_us, openings[position + 1].from_us, opening.closed_because, recorded))
-        elif end is not None and end > opening.to_us and _is_pause(opening.closed_because):
-            pauses.append(Pause(opening.to_us, end, opening.closed_because, recorded))
+            following = openings[position + 1].from_us
+            pauses += _pieces(opening.to_us, opening.closed_because, following, withheld, recorded)
+        elif end is not None and _is_pause(opening.closed_because):
+            pieces = _pieces(opening.to_us, opening.closed_because, end, withheld, recorded)
+            pauses += itertools.takewhile(lambda piece: _is_pause(piece.reasons), pieces)
     return tuple(pauses)
+
+
+def _pieces(start: int, reasons: Reasons, stop: int, withheld: list[tuple[int, Reasons]], recorded: int) -> list[Pause]:
+    """A time in which nothing was recorded, cut where the reasons changed; nothing if it has no length."""
+    words = [(start, reasons), *((at, said) for at, said in withheld if start <= at < stop)]
+    ends = [at for at, _ in words[1:]] + [stop]
+    return [Pause(at, to, said, recorded) for (at, said), to in zip(words, ends, strict=True) if to > at]
 
 
 def _is_pause(reasons: Reasons) -> bool:

@@ -5,7 +5,7 @@ from earwitness.archive.vault.keys import Keyring, create_keys, load_keys, rotat
 from earwitness.archive.vault.manifest import Manifest, object_key, split_object_key
 from earwitness.archive.vault.objects import Objects
 from earwitness.archive.vault.reader import SealedItem, SealedRecording
-from earwitness.archive.vault.vault import Item, Receipt, Vault
+from earwitness.archive.vault.vault import Item, Receipt, Sealing, Vault
 
 __all__ = [
     "DestroyedError",
@@ -19,6 +19,7 @@ __all__ = [
     "Receipt",
     "SealedItem",
     "SealedRecording",
+    "Sealing",
     "Vault",
     "VaultError",
     "create_keys",

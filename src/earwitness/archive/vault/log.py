@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,20 +65,33 @@ class TransparencyLog:
 
         :param at_us: UTC µs, for the tree head.
         """
-        data = canonical(entry)
-        leaf = leaf_hash(data)
+        return self.append_all([entry], at_us)[0]
+
+    def append_all(self, entries: Sequence[Mapping[str, Any]], at_us: int) -> list[int]:
+        """Adds entries, each unless it is there already; gives their indexes. Waits for the disk once.
+
+        The head follows when the entries are safe: it may be behind them, never ahead.
+
+        :param at_us: UTC µs, for the tree head.
+        """
         with self._lock:
             self._catch_up()
-            if leaf in self._index:
-                return self._index[leaf]
-            while not self._objects.create(_entry_path(len(self._tree)), data):
+            size = len(self._tree)
+            indexes = [self._append(canonical(entry)) for entry in entries]
+            self._objects.sync()
+            if len(self._tree) > size:
+                self._objects.put("log/head.json", canonical(self._head(at_us).to_document()), sync=False)
+            return indexes
+
+    def _append(self, data: bytes) -> int:
+        leaf = leaf_hash(data)
+        while leaf not in self._index:
+            if self._objects.create(_entry_path(len(self._tree)), data, sync=False):
+                self._add(leaf)
+                self._write_tile()
+            else:
                 self._catch_up()
-                if leaf in self._index:
-                    return self._index[leaf]
-            index = self._add(leaf)
-            self._write_tile()
-            self._objects.put("log/head.json", canonical(self._head(at_us).to_document()))
-            return index
+        return self._index[leaf]
 
     def find(self, entry: Mapping[str, Any]) -> int | None:
         """The index of an entry, or None."""
@@ -141,7 +154,9 @@ class TransparencyLog:
         number = len(self._tree) // TILE - 1
         if number >= 0 and len(self._tree) % TILE == 0:
             start = number * TILE
-            self._objects.create(_tile_path(number), b"".join(self._tree.leaf(start + i) for i in range(TILE)))
+            leaves = b"".join(self._tree.leaf(start + i) for i in range(TILE))
+            self._objects.sync()  # a tile must not outlive its entries
+            self._objects.create(_tile_path(number), leaves, sync=False)
 
     def _head(self, at_us: int) -> TreeHead:
         size, root = len(self._tree), self._tree.root()

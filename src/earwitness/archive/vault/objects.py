@@ -1,9 +1,14 @@
-"""The objects of a vault: a folder, or a bucket, through obstore."""
+"""The objects of a vault: a folder, or a bucket, through obstore.
+
+What one of the verbs returned from has reached the disk (or the bucket). Whoever writes much may wait once for all of
+it: ``sync=False``, and ``sync`` afterwards. An object that a power cut left empty counts as not there: none of ours is.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,10 +18,12 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 MOST_ENTERED = 1000
 """Folders remembered at the most."""
+_syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+"""Linux has it."""
 
 
 class Objects:
-    """Small verbs over a store. What ``put`` and ``create`` returned from has reached the disk (or the bucket)."""
+    """Small verbs over a store."""
 
     def __init__(self, store: ObjectStore, root: Path | None = None) -> None:
         """
@@ -36,24 +43,35 @@ class Objects:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Objects(LocalStore(root, automatic_cleanup=True), root)
 
-    def put(self, path: str, data: bytes | Iterator[bytes]) -> None:
+    def put(self, path: str, data: bytes | Iterator[bytes], *, sync: bool = True) -> None:
         """Writes an object, replacing what was there; it appears whole or not at all."""
         obstore.put(self._store, path, data)
-        self._sync(path)
+        if sync:
+            self._sync(path)
 
-    def create(self, path: str, data: bytes) -> bool:
+    def create(self, path: str, data: bytes, *, sync: bool = True) -> bool:
         """Writes an object unless there is one already; False where there was."""
         try:
             obstore.put(self._store, path, data, mode="create")
         except AlreadyExistsError:
-            return False
-        self._sync(path)
+            if self.get(path) is not None:
+                return False
+            obstore.put(self._store, path, data)
+        if sync:
+            self._sync(path)
         return True
+
+    def sync(self) -> None:
+        """Waits until everything that was written has reached the disk.
+
+        :raises OSError: the disk says no.
+        """
+        sync_all([self])
 
     def get(self, path: str) -> bytes | None:
         """A whole object, or None."""
         try:
-            return bytes(obstore.get(self._store, path).bytes())
+            return bytes(obstore.get(self._store, path).bytes()) or None
         except (NotFoundError, FileNotFoundError):
             return None
 
@@ -104,6 +122,29 @@ class Objects:
             _sync_folder(folder.parent)
             self._entered.add(folder)
             folder = folder.parent
+
+
+def sync_all(stores: Iterable[Objects]) -> None:
+    """Waits until everything that was written to these stores has reached the disk: once for each file system.
+
+    :raises OSError: the disk says no.
+    """
+    roots = {os.stat(store._root).st_dev: store._root for store in stores if store._root is not None}
+    for root in roots.values():
+        _sync_file_system(root)
+
+
+def _sync_file_system(folder: Path) -> None:
+    if _syncfs is None:
+        os.sync()
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _syncfs(handle) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(folder))
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:

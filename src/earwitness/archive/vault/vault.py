@@ -10,6 +10,7 @@ its own, and one object decides::
     log/entry/…                            the manifest's hash             4. appended
     recordings/<id>/tombstone.json         written by destruction, for good
 
+Each step waits until the one before it, 1 and 2 together, has reached the disk; several recordings may wait together.
 A crash before 3 leaves an unfinished sealing, which the next attempt removes; a data key is never used twice. After 3,
 sealing again finds the manifest, makes sure of 4, and gives the same answer. Destruction deletes keys first, then
 sealed bytes, writes the tombstone, then deletes the manifest; each step may be repeated, and once there is a tombstone
@@ -23,7 +24,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from earwitness.archive.vault.errors import DestroyedError, IntegrityError, KeyM
 from earwitness.archive.vault.keys import KEY_BYTES, Keyring, WrappedKey, load_keys
 from earwitness.archive.vault.log import TransparencyLog, canonical
 from earwitness.archive.vault.manifest import ItemManifest, Manifest
-from earwitness.archive.vault.objects import Objects
+from earwitness.archive.vault.objects import Objects, sync_all
 from earwitness.archive.vault.reader import SealedRecording
 from earwitness.archive.vault.seal import Binding, Sealer
 
@@ -50,6 +51,18 @@ class Item:
     """Unique in its recording: ``master``, ``peaks``, …"""
     media_type: str
     content: bytes | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """A recording to be sealed."""
+
+    recording_id: str
+    items: list[Item]
+    facts: Mapping[str, Any]
+    """Plain JSON that is signed with it."""
+    at_us: int
+    """UTC µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +136,28 @@ class Vault:
         :param at_us: UTC µs.
         :raises DestroyedError: a recording of this id was destroyed; it does not come back.
         """
-        folder = _folder(recording_id)
-        if self.objects.exists(f"{folder}/tombstone.json"):
-            raise DestroyedError(f"recording {recording_id} was destroyed")
-        manifest = self._manifest(recording_id)
-        if manifest is None:
-            manifest = self._seal(recording_id, items, facts, at_us)
-        if self.objects.exists(f"{folder}/tombstone.json"):
-            self._clear(folder)
-            raise DestroyedError(f"recording {recording_id} was destroyed while it was being sealed")
-        self.log.append(manifest.log_entry(), at_us)
-        self._sweep(manifest)
-        return manifest
+        (result,) = self.seal_all([Sealing(recording_id, items, facts, at_us)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def seal_all(self, sealings: Sequence[Sealing]) -> list[Manifest | Exception]:
+        """Seals several recordings, waiting for the disk once a step for all of them.
+
+        Gives what ``seal`` would give of each, or the error that it would raise.
+
+        :raises OSError: the disk says no; nothing is known to be sealed.
+        """
+        results: list[Manifest | Exception] = [_attempt(self._prepare, sealing) for sealing in sealings]
+        sync_all([self.objects, self.data_keys])
+        results = [_attempt(self._publish, result) for result in results]
+        self.objects.sync()
+        sealed = [result for result in results if isinstance(result, Manifest)]
+        if sealed:
+            self.log.append_all([manifest.log_entry() for manifest in sealed], max(s.at_us for s in sealings))
+        for manifest in sealed:
+            self._sweep(manifest)
+        return results
 
     def manifest(self, recording_id: str) -> Manifest:
         """The checked manifest, without unwrapping any key.
@@ -243,8 +266,15 @@ class Vault:
             )
         return _parse_key(stored)
 
-    def _seal(self, recording_id: str, items: list[Item], facts: Mapping[str, Any], at_us: int) -> Manifest:
+    def _prepare(self, sealing: Sealing) -> Manifest:
+        """Steps 1 and 2; a recording that is sealed already gives its manifest."""
+        recording_id, items = sealing.recording_id, sealing.items
         folder = _folder(recording_id)
+        if self.objects.exists(f"{folder}/tombstone.json"):
+            raise DestroyedError(f"recording {recording_id} was destroyed")
+        manifest = self._manifest(recording_id)
+        if manifest is not None:
+            return manifest
         if len({item.name for item in items}) != len(items):
             raise ValueError("two items of the same name")
         sealing_id = self._random(16).hex()
@@ -256,14 +286,22 @@ class Vault:
             path = f"{folder}/{sealing_id}.{number}.sealed"
             with source:
                 sealer = Sealer(key, Binding(recording_id, sealing_id, number, size), source)
-                self.objects.put(path, iter(sealer))
+                self.objects.put(path, iter(sealer), sync=False)
             listed.append(ItemManifest(item.name, item.media_type, size, sealer.sha256, path, tuple(sealer.hashes)))
         key_object = f"{folder}/{sealing_id}.key"
-        self.data_keys.put(key_object, _key_document(self.keyring.wrap(key)))
-        manifest = Manifest(recording_id, sealing_id, at_us, key_object, tuple(listed), facts)
-        if self.objects.create(f"{folder}/manifest.json", manifests.sign(manifest, self.keyring)):
-            return manifest
-        first = self._manifest(recording_id)
+        self.data_keys.put(key_object, _key_document(self.keyring.wrap(key)), sync=False)
+        return Manifest(recording_id, sealing_id, sealing.at_us, key_object, tuple(listed), sealing.facts)
+
+    def _publish(self, manifest: Manifest) -> Manifest:
+        """Step 3; gives the manifest that counts."""
+        recording_id = manifest.recording_id
+        folder = _folder(recording_id)
+        signed = manifests.sign(manifest, self.keyring)
+        created = self.objects.create(f"{folder}/manifest.json", signed, sync=False)
+        first = manifest if created else self._manifest(recording_id)
+        if self.objects.exists(f"{folder}/tombstone.json"):
+            self._clear(folder)
+            first = None
         if first is None:
             raise DestroyedError(f"recording {recording_id} was destroyed while it was being sealed")
         return first
@@ -290,6 +328,16 @@ class Vault:
         unsigned = Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), "", b"")
         key, signature = self.keyring.sign("receipt", canonical(unsigned.body()))
         return Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), key, signature)
+
+
+def _attempt(step: Callable[[Any], Manifest], argument: object) -> Manifest | Exception:
+    """A step of one of several sealings; one that failed in an earlier step keeps its error."""
+    if isinstance(argument, Exception):
+        return argument
+    try:
+        return step(argument)
+    except Exception as error:
+        return error
 
 
 def _folder(recording_id: str) -> str:
