@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from earwitness.flows.errors import FlowExpressionError
 from earwitness.flows.expressions import MAX_LENGTH, literal, parse
 from earwitness.flows.functions import FUNCTIONS, names
+from earwitness.flows.kinds import kind_of
 from earwitness.flows.values import NOT_SET, Audio, Beep, PromptRef, Say, Silence, Value, to_text
 
 NOW = 1_795_353_600_000_000  # Sunday 2026-11-22 08:40:00 UTC
@@ -197,3 +198,21 @@ def test_functions_take_any_values(name: str, arguments: list[Value]) -> None:
 def test_operators_take_any_values(left: Value, right: Value, operator: str) -> None:
     with suppress(FlowExpressionError):
         value(f"Flow.a {operator} Flow.b", a=left, b=right)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("MakeDateTime(2026, 1, 1) - MakeDateTime(2026, 1, 1)", "duration"), ("MakeDateTime(2026, 1, 1) + MakeDuration(0, 0, 0, 1)", "date and time"),
+        ("MakeDuration(0, 0, 0, 1) - MakeDuration(0, 0, 0, 1)", "duration"), ("Flow.x + 1", ""), ("Flow.x + \"a\"", "text"), ("1 + 2", "number"),
+        ("Append(Prompt.x, \"a\")", "audio"), ("Append(Flow.x)", ""), ("Append(\"a\")", "text"), ("If(Flow.x, 1, 2)", "number"), ("If(true, 1, \"a\")", ""),
+        ("Flow.x == 1", "boolean"), ("Call.Ani.e164", "text"), ("NOT_SET", ""), ("not Flow.x", "boolean"), ("-Flow.n", "number"),
+    ],
+)  # fmt: skip
+def test_kinds_are_known_as_far_as_they_are_certain(source: str, kind: str) -> None:
+    assert kind_of(parse(source).root, {"flow.n": "number"}) == kind
+
+
+def test_differences() -> None:
+    assert value("5 - 7") == -2
+    assert value("MakeDuration(0, 0, 2, 0) - MakeDuration(0, 0, 1, 0)") == timedelta(minutes=1)

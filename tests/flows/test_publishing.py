@@ -54,6 +54,8 @@ def mistakes(text: str) -> list[str]:
         ("collectInput: {digits: {exact: 1}, inputData: {var: x}}", "'x' is no variable", ""),
         ("collectInput: {digits: {exact: 1}, outputs: {sucess: {actions: []}}}", "unknown output 'sucess'", "success"),
         ("collectInput: {digits: {exact: 1}, noEntryTimeout: {lit: {years: 1}}}", "a duration such as", ""),
+        ("collectInput: {digits: {exact: 1}, noEntryTimeout: {lit: {days: 99999}}}", "are no duration", ""),
+        ("collectInput: {digits: {exact: 1}, noEntryTimeout: -5}", "-5 seconds are no duration", ""),
         ("decision: {name: D}", "condition is missing", "Give it"),
         ("decision: {condition: {lit: perhaps}}", "'perhaps' is neither true nor false", ""),
         ("decision: {condition: {lit: true, exp: x}}", "both lit and exp", "Keep one"),

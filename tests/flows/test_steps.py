@@ -304,3 +304,41 @@ def test_voicemail_always_fails(call: Callable[..., Any]) -> None:
 def test_hanging_up_ends_it(call: Callable[..., Any]) -> None:
     assert wanted(call, "disconnect: {none: true}", data("1")) == [Disconnect()]
     assert wanted(call, "disconnect", data("1")) == [Disconnect()]
+
+
+def test_choices_may_lead_to_tasks_and_menus_by_reference(call: Callable[..., Any]) -> None:
+    menus = """
+  menus:
+    - menu:
+        refId: m
+        audio: {tts: {exp: Flow.s}}
+        choices:
+          - menuTask: {dtmf: digit_1, targetTaskRef: "./tasks/task[c]"}
+          - menuSubMenu: {dtmf: digit_2, targetMenuRef: "./menus/menu[m]"}
+          - menuJumpToTask: {dtmf: digit_3, targetTaskRef: "./tasks/task[c]"}
+"""
+    text = flow(more=OTHER + menus).replace("./tasks/task[a]", "./menus/menu[m]")
+    assert call(text).press("21").heard == ["x", "x", "In c."]
+    assert call(text).press("3").heard == ["x", "In c."]
+
+
+def test_switch_on_a_bare_expression_and_on_truth(call: Callable[..., Any]) -> None:
+    cases = f"cases: [case: {{value: {{lit: true}}, actions: [{say('true')}]}}, case: {{value: {{lit: 1}}, actions: [{say('one')}]}}]"
+    assert call(flow(f"switch: {{evaluate: {{x: {{exp: Flow.n, {cases}}}}}}}")).heard == ["one"]
+    assert call(flow(f"switch: {{evaluate: {{x: {{exp: Flow.n == 1, {cases}}}}}}}")).heard == ["true"]
+
+
+def test_supported_languages_may_be_a_list(call: Callable[..., Any]) -> None:
+    text = flow("setLanguage: {language: fr-fr}", "playAudio: {audio: {tts: {fr-fr: Salut}}}", more="").replace(
+        "{en-us: {}, de-de: {}}", "[en-us, fr-fr]"
+    )
+    assert call(text).heard == ["Salut"]
+
+
+def test_durations_add_up(call: Callable[..., Any]) -> None:
+    setting = (
+        "updateData: {statements: [duration: {variable: Flow.d, value: {lit: {minutes: 1, seconds: 30, ms: 500}}}]}"
+    )
+    assert wanted(call, setting, data("{exp: ToString(Flow.d)}"))[0] == SetData({"v": "PT90.5S"})
+    longer = data('{exp: "ToString(Flow.d > MakeDuration(0, 0, 1, 0))"}')
+    assert wanted(call, setting, longer)[0] == SetData({"v": "true"})

@@ -217,3 +217,51 @@ inqueueCall:
     - state: {refId: s, actions: [playAudio: {audio: {tts: S}}]}
 """
     assert call(text).listen().listen().heard == ["S", "S", "S"]
+
+
+def test_an_error_while_something_is_waited_for_stops_it_first(call: Callable[..., Any]) -> None:
+    ask = "collectInput: {digits: {exact: 2}, inputAudio: {tts: '?'}, acceptJustStar: {exp: ToBool(Call.Ani)}}"
+    text = broken(start="loop").replace("actions: [jumpToTask", f"actions: [{ask}, jumpToTask", 1)
+    caller = call(text).listen().press("*")
+    assert not caller.timers
+    assert "neither true nor false" in caller.of(Failed)[0].error
+    assert caller.heard[-1] == "Sorry."
+
+
+def test_an_initial_value_without_value_takes_the_error_path(call: Callable[..., Any]) -> None:
+    text = broken() + "  variables: [integerVariable: {name: Flow.x, initialValue: {exp: 1 / 0}}]\n"
+    assert call(text).of(Failed)[0] == Failed("division by zero", "T")
+
+
+def test_audio_that_is_none_takes_the_error_path(call: Callable[..., Any]) -> None:
+    text = (
+        broken(start="bye").replace("{tts: Bye.}", "{exp: Flow.n}")
+        + "  variables: [integerVariable: {name: Flow.n, initialValue: 3}]\n"
+    )
+    assert call(text).of(Failed)[0].error == "the expression is no audio"
+
+
+def test_waiting_keys_skip_music_that_may_be_interrupted(call: Callable[..., Any]) -> None:
+    text = QUEUE.format(action="playAudio: {audio: {tts: Wait.}}")
+    text += "    - holdMusic: {bargeInEnabled: true, prompt: {lit: {name: Prompt.x}}}\n    - playAudio: {audio: {exp: 'AudioPlaybackOptions(ToAudioTTS(\"End.\"), false)'}}\n"
+    assert call(text).press("1").heard == ["Wait.", "End."]
+    assert call(text).listen().heard == ["Wait.", "♫ Prompt.x"]
+
+
+def test_a_menu_without_audio_waits_and_one_that_cannot_be_played_too(call: Callable[..., Any]) -> None:
+    text = broken("{menu: {targetMenuRef: './menus/menu[m]'}}")
+    caller = call(text).listen().listen("missing")
+    assert caller.timers
+    assert caller.press("1").last == Disconnect()
+    silent = call(text.replace("audio: {tts: Menu.}, ", "")).listen()
+    assert silent.timers
+    assert silent.wait().wait().wait().last == Disconnect()
+
+
+def test_a_menu_that_may_not_be_interrupted_takes_keys_afterwards(call: Callable[..., Any]) -> None:
+    text = broken("{menu: {targetMenuRef: './menus/menu[m]'}}").replace(
+        "{tts: Menu.}", "{exp: 'AudioPlaybackOptions(ToAudioTTS(\"Menu.\"), false)'}"
+    )
+    caller = call(text).listen().press("1")
+    assert not caller.ended
+    assert caller.listen().last == Disconnect()

@@ -5,5 +5,16 @@ from earwitness.flows.memory import Facts
 from earwitness.flows.model import Flow, Reference
 from earwitness.flows.read_flow import read_flow
 from earwitness.flows.run import FlowRun
+from earwitness.flows.source import filled
 
-__all__ = ["Facts", "Flow", "FlowError", "FlowErrors", "FlowExpressionError", "FlowRun", "Reference", "read_flow"]
+__all__ = [
+    "Facts",
+    "Flow",
+    "FlowError",
+    "FlowErrors",
+    "FlowExpressionError",
+    "FlowRun",
+    "Reference",
+    "filled",
+    "read_flow",
+]

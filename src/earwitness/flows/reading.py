@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from earwitness.flows import expressions
 from earwitness.flows.errors import FlowError, FlowErrors, FlowExpressionError
@@ -237,19 +238,26 @@ class Reader:
         if kind == "any" and not (node.plain and re.fullmatch(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?", text)):
             return node.text
         try:
-            return to_number(text)
+            number = to_number(text)
+            return self.span(node, number) if kind == "duration" else number
         except FlowExpressionError:
             remedy = "Write {seconds: 5}" if kind == "duration" else ""
             raise self.stop(node, f"{text[:40]!r} is no number", remedy) from None
 
-    def duration(self, node: Mapping) -> float:
-        """``{minutes: 1, seconds: 30}`` in seconds."""
+    def duration(self, node: Mapping) -> timedelta:
+        """``{minutes: 1, seconds: 30}``"""
         total = 0.0
         for unit, value in node.items.items():
             if not isinstance(value, Scalar):
                 raise self.stop(value, f"{unit} is no number")
             total += float(to_number(self.scalar(value, "number"))) * _UNITS[unit]
-        return total
+        return self.span(node, total)
+
+    def span(self, node: Node, seconds: float) -> timedelta:
+        """Seconds as a duration."""
+        if not 0 <= seconds <= 10 * 366 * 86_400:
+            raise self.stop(node, f"{seconds:g} seconds are no duration that we keep", "Write {seconds: 5}")
+        return timedelta(seconds=seconds)
 
     def seconds(self, mapping: Mapping, key: str, default: float | None) -> float | None:
         """A literal duration of a settings block, in seconds."""
