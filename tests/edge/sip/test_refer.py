@@ -394,7 +394,7 @@ def test_an_invite_may_replace_a_call(call: Referred, req: Any) -> None:
     assert session.alive
     new.reject(603)
     assert new.replaces is None
-    assert "replaces" in call.wire.endpoint.capabilities()[1][1]
+    assert "replaces" in call.wire.config.capabilities()[1][1]
 
 
 def test_an_ordinary_invite_replaces_nothing(call: Referred) -> None:

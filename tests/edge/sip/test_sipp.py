@@ -137,3 +137,24 @@ async def listening(kind: str, port: int) -> None:
             except OSError:
                 return
         await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("takes_tcp", [True, False])
+def test_a_long_invite_reaches_sipp(tmp_path: Path, takes_tcp: bool) -> None:
+    async def scenario() -> None:
+        party = Party()
+        transport = Transport(EndpointConfig(), party)
+        await transport.start("127.0.0.1", 0)
+        port = free_port()
+        extra = ["-t", "t1"] if takes_tcp else []
+        peer = asyncio.create_task(sipp(tmp_path, "-sn", "uas", "-p", str(port), "-m", "3", *extra))
+        flow = transport.endpoint.flow_to("udp", ("127.0.0.1", port))
+        target = Target("sip:service@127.0.0.1", flow, "<sip:a@127.0.0.1>", "<sip:service@127.0.0.1>")
+        await listening("tcp" if takes_tcp else "udp", port)
+        for _ in range(3):
+            transport.endpoint.invite(target, SDP + b"a=x\r\n" * 300, owner=party)
+        assert await peer == 0
+        assert party.ends == ["accepted"] * 3
+        await transport.stop()
+
+    uvloop.run(scenario())

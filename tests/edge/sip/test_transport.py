@@ -64,7 +64,7 @@ async def transports(count: int) -> AsyncIterator[list[Any]]:
     made = []
     for _ in range(count):
         handler = Callee()
-        transport = Transport(EndpointConfig(timers=Timers(t1=0.05)), handler)
+        transport = Transport(EndpointConfig(timers=Timers(t1=0.05), tcp_above=0), handler)
         await transport.start("127.0.0.1", 0)
         made.append((transport, handler))
     try:

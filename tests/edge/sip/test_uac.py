@@ -398,3 +398,73 @@ def test_bye_that_overtakes_the_200_ends_the_call(wire: Any, req: Any, resp: Any
     bye = req("BYE", call_id=invite.call_id, from_tag="tt", to_tag=session.local_tag, branch="z9hG4bK-b")
     assert methods(wire.put(bye)) == ["200", "CANCEL"]
     assert wire.handler.names == ["progress", "bye"]
+
+
+# -- requests too long for a datagram (RFC 3261 §18.1.1) --------------------------------------------------------------
+
+LONG = OFFER + b"\r\na=x" * 400
+
+
+def test_a_long_request_goes_over_tcp(wire: Any, resp: Any) -> None:
+    session, invite = call(wire, LONG)
+    assert [(flow.transport, flow.remote, flow.connection) for flow in wire.sent_to] == [
+        ("tcp", ("192.0.2.99", 5060), 0)
+    ]
+    assert invite.get("via").startswith("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK")
+    assert invite.get("contact") == "<sip:192.0.2.1:5060>"
+    wire.put(resp(invite, 200, body=ANSWER), wire.tcp)
+    assert wire.handler.names == ["accepted"]
+    session.bye()
+    assert wire.take()[-1].get("via").startswith("SIP/2.0/UDP")
+    assert wire.sent_to[-1].transport == "udp"
+
+
+def test_where_nobody_takes_tcp_it_goes_over_udp_after_all(wire: Any, resp: Any) -> None:
+    _, invite = call(wire, LONG)
+    wire.endpoint.flow_failed(wire.sent_to[0])
+    [again] = wire.take()
+    assert again.get("via").startswith("SIP/2.0/UDP")
+    assert again.cseq[0] == invite.cseq[0] + 1
+    assert again.body == LONG
+    wire.put(resp(again, 486))
+    assert wire.handler.names == ["rejected"]
+    _, second = call(wire, LONG)
+    assert second.get("via").startswith("SIP/2.0/UDP")
+    wire.advance(601)
+    _, third = call(wire, LONG)
+    assert third.get("via").startswith("SIP/2.0/TCP")
+
+
+def test_a_connection_lost_after_an_answer_is_a_failure(wire: Any, resp: Any) -> None:
+    _, invite = call(wire, LONG)
+    flow = wire.sent_to[0]
+    wire.put(resp(invite, 180), wire.tcp)
+    wire.endpoint.flow_failed(flow)
+    assert wire.take() == []
+    assert wire.handler.last("failed").value == "transport"
+
+
+def test_a_cancelled_call_is_not_tried_again(wire: Any) -> None:
+    session, _ = call(wire, LONG)
+    flow = wire.sent_to[0]
+    session.cancel()
+    wire.endpoint.flow_failed(flow)
+    assert wire.take() == []
+    assert wire.handler.last("failed").value == "cancelled"
+
+
+def test_peers_behind_nat_get_long_requests_by_udp(make_wire: Any) -> None:
+    wire = make_wire()
+    _, invite = call(wire, LONG, target={"pin": True})
+    assert invite.get("via").startswith("SIP/2.0/UDP")
+    wire = make_wire(tcp_above=0)
+    _, invite = call(wire, LONG)
+    assert invite.get("via").startswith("SIP/2.0/UDP")
+
+
+def test_a_long_reinvite_and_a_long_message_too(wire: Any, resp: Any) -> None:
+    session, _ = established(wire, resp)
+    session.reinvite(LONG)
+    assert wire.take()[-1].get("via").startswith("SIP/2.0/TCP")
+    wire.endpoint.request("MESSAGE", wire.target(), LONG, "text/plain", on_response=lambda response: None)
+    assert wire.take()[-1].get("via").startswith("SIP/2.0/TCP")

@@ -41,6 +41,13 @@ def behind_nat(claimed: str, seen: str) -> bool:
     return claimed != seen and is_private(claimed) and is_address(seen) and ipaddress.ip_address(seen).is_global
 
 
+def contact_for(flow: Flow, user: str) -> str:
+    """Our Contact towards a peer; ``user`` may be empty."""
+    host = f"{format_host(flow.local[0])}:{flow.local[1]}"
+    transport = "" if flow.transport == "udp" else f";transport={flow.transport}"
+    return f"<sip:{user}@{host}{transport}>" if user else f"<sip:{host}{transport}>"
+
+
 def listens_at_contact(request: Request, flow: Flow) -> bool:
     """The peer sends over UDP from another port than it listens on: it asks for no ``rport`` (RFC 3581), and its
     Contact names the host it sends from, with another port. Then no NAT is in between.

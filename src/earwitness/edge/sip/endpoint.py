@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
-from hashlib import blake2s
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from earwitness.edge.sip.admission import refusal
+from earwitness.edge.sip.dialog import contact_for
 from earwitness.edge.sip.events import (
     Address,
     Authenticate,
@@ -34,7 +34,7 @@ from earwitness.edge.sip.events import (
 from earwitness.edge.sip.headers import SipParseError
 from earwitness.edge.sip.message import Request, Response, defect, parse_message
 from earwitness.edge.sip.replaces import match
-from earwitness.edge.sip.responses import build_response
+from earwitness.edge.sip.responses import build_stateless
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.session_uac import UacSession
 from earwitness.edge.sip.session_uas import UasSession
@@ -43,11 +43,12 @@ from earwitness.edge.sip.timers import Timer, TimerQueue
 from earwitness.edge.sip.transaction import State, server_key
 from earwitness.edge.sip.transaction_client import ClientTransaction
 from earwitness.edge.sip.transaction_server import InviteServerTransaction, ServerTransaction, response_flow
-from earwitness.edge.sip.uri import format_host
 
 log = structlog.get_logger()
 
 RETRY_AFTER_S = "5"
+NO_TCP_S = 600.0
+"""A peer that takes no TCP connection is not asked again for so long."""
 
 
 class Endpoint:
@@ -80,6 +81,7 @@ class Endpoint:
         self._merges: dict[tuple[str, str, int, str], str] = {}
         self._sessions: dict[tuple[str, str], Session] = {}
         self._by_flow: dict[Flow, set[ClientTransaction]] = {}
+        self._no_tcp: dict[Address, float] = {}
 
     # What the transport calls.
 
@@ -178,10 +180,6 @@ class Endpoint:
         """The way to an address (a literal IP), for a ``Target``."""
         return Flow(transport, self.config.address_for(transport, remote), remote)
 
-    def capabilities(self) -> list[tuple[str, str]]:
-        """Allow, Supported and Accept, for the answer to an OPTIONS."""
-        return self.config.capabilities()
-
     @property
     def sizes(self) -> dict[str, int]:
         """Entries per table, for health and leak tests."""
@@ -224,6 +222,16 @@ class Endpoint:
             log.exception("sip.handler_failed", handler=getattr(call, "__name__", "?"))
             return False
         return True
+
+    def may_connect(self, flow: Flow) -> bool:
+        """No TCP connection to there has been refused lately."""
+        return self._no_tcp.get(flow.remote, 0.0) <= self._clock()
+
+    def connecting_failed(self, flow: Flow) -> None:
+        """A TCP connection was."""
+        now = self._clock()
+        self._no_tcp = {remote: until for remote, until in self._no_tcp.items() if until > now}
+        self._no_tcp[flow.remote] = now + NO_TCP_S
 
     def add_client(self, transaction: ClientTransaction) -> None:
         """A client transaction has started."""
@@ -368,11 +376,7 @@ class Endpoint:
             transaction.respond(error.status, "Bad Replaces" if error.status == 400 else None)
             return
         flow = transaction.source
-        user = request.parsed_uri.user
-        host = f"{format_host(flow.local[0])}:{flow.local[1]}"
-        suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
-        contact = f"<sip:{user}@{host}{suffix}>" if user else f"<sip:{host}{suffix}>"
-        session = UasSession(self, transaction, request, flow, contact)
+        session = UasSession(self, transaction, request, flow, contact_for(flow, request.parsed_uri.user))
         session.replaces = replaces
         if session.timer.too_small(request):
             transaction.respond(422, None, [("Min-SE", str(self.config.min_se))])
@@ -389,14 +393,7 @@ class Endpoint:
         source: Flow,
         status: int,
         reason: str | None = None,
-        headers: list[tuple[str, str]] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Answer without remembering.
-
-        The To tag is made from the request, so that a repetition gets the same one (§8.2.7).
-        """
         flow = response_flow(request, source)
-        seed = f"{request.get('via')} {request.get('call-id')} {request.get('cseq')}"
-        tag = blake2s(seed.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-        response = build_response(request, status, reason, to_tag=tag, headers=headers or ())
-        self.send(flow, response.to_bytes())
+        self.send(flow, build_stateless(request, status, reason, headers).to_bytes())

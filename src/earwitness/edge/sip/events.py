@@ -137,6 +137,8 @@ class EndpointConfig:
     max_transactions_per_host: int = 20_000
     """The same, for the requests of one address."""
     max_sessions: int = 10_000
+    tcp_above: int = 1300
+    """Longer requests, bytes, go over TCP even where UDP was meant (RFC 3261 §18.1.1); 0: never."""
 
     def capabilities(self) -> list[tuple[str, str]]:
         """The headers Allow, Supported and Accept."""

@@ -13,9 +13,13 @@ from earwitness.edge.sip.timers import Timer
 from earwitness.edge.sip.transaction import Core
 from earwitness.edge.sip.transaction_client import ClientTransaction, InviteClientTransaction
 from earwitness.edge.sip.transaction_server import InviteServerTransaction
+from earwitness.edge.sip.uri import format_host
 
 MAX_ATTEMPTS = 4
 """Requests sent for one purpose: proxies and server may challenge, each may call a nonce stale once."""
+
+OUTLINE = 40
+"""Bytes of a request apart from its URI, headers and body: method, version, Content-Length, empty line."""
 
 Make = Callable[[list[tuple[str, str]]], tuple[Request, Flow]]
 
@@ -32,12 +36,17 @@ class Exchange:
         authenticate: Authenticate | None,
         on_response: Callable[[ClientTransaction, Response], None],
         on_failure: Callable[[Failure], None],
+        *,
+        may_switch: bool = False,
     ) -> None:
+        """:param may_switch: a request too long for a datagram goes over TCP, and over UDP only if nobody listens."""
         self._core = core
         self._make = make
         self._authenticate = authenticate
         self._on_response = on_response
         self._on_failure = on_failure
+        self._may_switch = may_switch
+        self._switched: Flow | None = None
         self._attempts = 0
         self.credentials: list[tuple[str, str]] = []
         """Authorization headers of the last attempt; the ACK of a 2xx repeats them (§22.1)."""
@@ -47,6 +56,10 @@ class Exchange:
         """Send a first, or after a change of what ``make`` builds a further, attempt."""
         self._attempts += 1
         request, flow = self._make(self.credentials)
+        self._switched = None
+        if self._may_switch and flow.transport == "udp" and self._too_long(request) and self._core.may_connect(flow):
+            self._switched = flow
+            flow = self._over_tcp(request, flow)
         kind = InviteClientTransaction if request.method == "INVITE" else ClientTransaction
         self.transaction = kind(self._core, request, flow, self)
         self.transaction.start()
@@ -55,11 +68,13 @@ class Exchange:
     def cancel(self, headers: list[tuple[str, str]]) -> None:
         """CANCEL the INVITE, and answer no challenge any more."""
         self._authenticate = None
+        self._may_switch = False
         if isinstance(self.transaction, InviteClientTransaction):
             self.transaction.cancel(headers)
 
     def on_response(self, transaction: ClientTransaction, response: Response) -> None:
         """From the transaction."""
+        self._switched = None
         if response.status in (401, 407) and self._answer_challenge(transaction.request, response):
             self.start()
         else:
@@ -67,7 +82,25 @@ class Exchange:
 
     def on_failure(self, transaction: ClientTransaction, cause: Failure) -> None:
         """From the transaction."""
-        self._on_failure(cause)
+        if self._switched is not None and self._may_switch and cause is Failure.TRANSPORT:
+            self._core.connecting_failed(self._switched)
+            self.start()
+        else:
+            self._on_failure(cause)
+
+    def _too_long(self, request: Request) -> bool:
+        limit = self._core.config.tcp_above
+        lines = sum(len(name) + len(value) + 4 for _, name, value in request.fields)
+        return 0 < limit < len(request.uri) + lines + len(request.body) + OUTLINE
+
+    def _over_tcp(self, request: Request, flow: Flow) -> Flow:
+        """The same hop by TCP; the Via of ``request`` says so."""
+        tcp = Flow("tcp", self._core.config.address_for("tcp", flow.remote), flow.remote)
+        index = next(number for number, field in enumerate(request.fields) if field[0] == "via")
+        key, name, value = request.fields[index]
+        host = f"{format_host(tcp.local[0])}:{tcp.local[1]}"
+        request.fields[index] = (key, name, f"SIP/2.0/TCP {host};{value.partition(';')[2]}")
+        return tcp
 
     def _answer_challenge(self, request: Request, response: Response) -> bool:
         if self._authenticate is None or self._attempts >= MAX_ATTEMPTS:

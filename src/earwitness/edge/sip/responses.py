@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2s
 from typing import Any
 
 from earwitness.edge.sip.headers import SipParseError, header_key
@@ -98,6 +99,17 @@ def build_response(
     if body:
         fields.append(("content-type", "Content-Type", content_type or "application/sdp"))
     return Response(status, reason_for(status) if reason is None else reason, fields, body)
+
+
+def build_stateless(
+    request: Request, status: int, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """An answer of which nothing is kept: its To tag is made from the request, so that a repetition gets the same one
+    (§8.2.7).
+    """
+    seed = f"{request.get('via')} {request.get('call-id')} {request.get('cseq')}"
+    tag = blake2s(seed.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    return build_response(request, status, reason, to_tag=tag, headers=headers)
 
 
 def _with_tag(request: Request, value: str, tag: str) -> str:

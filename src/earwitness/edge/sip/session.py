@@ -206,7 +206,8 @@ class Session:
                 method, branch, chosen.local_seq, self.core.config, every, body, content_type, contact=contact
             )
 
-        return Exchange(self.core, make, self.authenticate, on_response, on_failure).start()
+        switch = not chosen.pinned
+        return Exchange(self.core, make, self.authenticate, on_response, on_failure, may_switch=switch).start()
 
     def find_dialog(self, remote_tag: str) -> Dialog | None:
         """The dialog with that peer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from weakref import ref
 
-from earwitness.edge.sip.dialog import Dialog
+from earwitness.edge.sip.dialog import Dialog, contact_for
 from earwitness.edge.sip.events import Authenticate, Failure, Flow, HeaderList, Target
 from earwitness.edge.sip.exchange import Exchange
 from earwitness.edge.sip.headers import SipParseError, header_key, parse_number
@@ -52,16 +52,16 @@ class UacSession(Session):
         self._early: dict[str, Dialog] = {}
         self._rseqs: dict[str, int] = {}
         self.timer.interval = core.config.session_expires
-        local = target.flow.local
-        transport = "" if target.flow.transport == "udp" else f";transport={target.flow.transport}"
-        user = f"{target.contact_user}@" if target.contact_user else ""
-        self.contact = f"<sip:{user}{format_host(local[0])}:{local[1]}{transport}>"
+        self.contact = contact_for(target.flow, target.contact_user)
         self._weak_exchange: ref[Exchange] | None = None
         """The INVITE's transaction holds the exchange, which holds this session for late 2xx."""
 
     def start(self) -> None:
         """Send the INVITE."""
-        exchange = Exchange(self.core, self._make, self.authenticate, self._on_response, self._on_failure)
+        switch = not self.target.pin
+        exchange = Exchange(
+            self.core, self._make, self.authenticate, self._on_response, self._on_failure, may_switch=switch
+        )
         self._weak_exchange = ref(exchange)
         exchange.start()
 

@@ -58,4 +58,4 @@ def send_request(
     def failed(_: Failure) -> None:
         core.guard(on_response, None)
 
-    Exchange(core, make, authenticate, answered, failed).start()
+    Exchange(core, make, authenticate, answered, failed, may_switch=not target.pin).start()

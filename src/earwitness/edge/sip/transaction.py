@@ -53,6 +53,12 @@ class Core(Protocol):
     def guard(self, call: Callable[..., None], *args: object) -> bool:
         """Call a handler; its exceptions are logged, and give False."""
 
+    def may_connect(self, flow: Flow) -> bool:
+        """Whether a TCP connection to the remote of ``flow`` is worth trying."""
+
+    def connecting_failed(self, flow: Flow) -> None:
+        """It was not: remember for a while."""
+
     def add_client(self, transaction: ClientTransaction) -> None: ...
 
     def remove_client(self, transaction: ClientTransaction) -> None: ...
