@@ -58,8 +58,7 @@ def read(text: str, substitutions: Mapping[str, str] | None = None) -> Text:
     if not isinstance(tree, dict):
         remedy = "The file begins with inboundCall:, inqueueCall: or outboundCall:"
         raise refusal([FlowError(root.line, root.column, "", "a flow is a mapping", remedy)])
-    filled = text if not substitutions else yaml.serialize(_node(root), allow_unicode=True, width=1_000_000)
-    return Text(filled, tree)
+    return Text(source.filled(text, substitutions) if substitutions else text, tree)
 
 
 def of_tree(tree: Mapping[str, Any]) -> Text:
@@ -138,21 +137,3 @@ def _plain(node: source.Node) -> Any:
     if _NUMBER.fullmatch(node.text):
         return float(node.text) if "." in node.text else int(node.text)
     return node.text
-
-
-_RESOLVER = yaml.SafeLoader("")
-
-
-def _node(node: source.Node) -> yaml.Node:
-    """The node as PyYAML writes it; what was plain stays plain where that means the same."""
-    if isinstance(node, source.Mapping):
-        pairs = [(_scalar(key, plain=True), _node(item)) for key, item in node.items.items()]
-        return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
-    if isinstance(node, source.Sequence):
-        return yaml.SequenceNode("tag:yaml.org,2002:seq", [_node(item) for item in node.items], flow_style=False)
-    return _scalar(node.text, plain=node.plain)
-
-
-def _scalar(text: str, *, plain: bool) -> yaml.Node:
-    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)) if plain else "tag:yaml.org,2002:str"
-    return yaml.ScalarNode(tag, text, style=None if plain else '"')
