@@ -90,6 +90,16 @@ def test_a9_a_telephone_master_converts(spool: MakeSpool, target: str, audio_for
     assert all(abs(hz - 440) < 15 for hz in dominant(samples[:, 0], rate)[1:59])
 
 
+@pytest.mark.parametrize("target", list(FORMATS))
+@pytest.mark.parametrize("channel", [None, 1])
+def test_the_same_master_gives_the_same_bytes(spool: MakeSpool, target: str, channel: int | None) -> None:
+    master, first, second = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    render_tape(spool().simple(2.0, talk(440, 2.0), talk(1000, 2.0, ssrc=9)), master.write)
+    for out in (first, second):
+        convert(master, target, out, channel=channel)
+    assert first.getvalue() == second.getvalue()
+
+
 def test_unknown_formats_are_refused(spool: MakeSpool) -> None:
     with pytest.raises(UnsupportedFormatError, match="WEBM"):
         convert(io.BytesIO(b"OggS"), "WMA", io.BytesIO())

@@ -162,6 +162,8 @@ def _sink(target: str, out: BinaryIO, rate: int, channels: int, length: int) -> 
 
 _PYAV = {"MP3": ("mp3", "libmp3lame"), "FLAC": ("flac", "flac"), "OGG_VORBIS": ("ogg", "vorbis")}
 """Container and codec."""
+_EXACT = {"fflags": "+bitexact"}
+"""The same master always gives the same bytes; else every file would have ids of its own."""
 
 
 class _PyavSink:
@@ -174,7 +176,7 @@ class _PyavSink:
         self._doubled = target == "OGG_VORBIS" and channels == 1
         """The Vorbis encoder knows two channels only."""
         self._layout = "stereo" if channels == 2 or self._doubled else "mono"
-        self._container = av.open(out, "w", format=container_format)
+        self._container = av.open(out, "w", format=container_format, options=_EXACT)
         options = {"strict": "experimental"} if target == "OGG_VORBIS" else {}
         stream = self._container.add_stream(codec, rate=rate, options=options)
         assert isinstance(stream, av.AudioStream)
@@ -210,7 +212,7 @@ class _PyavSink:
 
 def _remux(source: BinaryIO, out: BinaryIO) -> None:
     """Ogg to WebM, packet by packet."""
-    with av.open(source, "r", format="ogg") as read, av.open(out, "w", format="webm") as write:
+    with av.open(source, "r", format="ogg") as read, av.open(out, "w", format="webm", options=_EXACT) as write:
         stream = write.add_stream_from_template(read.streams.audio[0])
         for packet in read.demux(read.streams.audio[0]):
             if packet.dts is None:
