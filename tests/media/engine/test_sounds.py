@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import wave
 
 import numpy as np
 import tones
 
 from earwitness.media.engine import sounds
+from earwitness.media.engine.sources import Sources
 
 
 def samples(data: bytes) -> tuple[tones.I16, int]:
@@ -41,3 +43,15 @@ def test_hold_music_can_be_looped_and_never_clips() -> None:
     seconds = heard[: len(heard) // rate * rate].reshape(-1, rate).astype(float)
     assert (np.sqrt((seconds**2).mean(axis=1)) > 100).all()  # no hole
     assert sounds.hold_music() is sounds.hold_music()
+
+
+def test_bytes_that_are_played_twice_are_one_file_until_the_last_play_ends() -> None:
+    files = Sources()
+    before = len(os.listdir("/proc/self/fd"))
+    one, other = files.open(b"music"), files.open(b"mu" + b"sic")
+    assert one == other
+    assert os.pread(one, 10, 0) == b"music"
+    files.close(one)
+    assert os.pread(other, 10, 0) == b"music"
+    files.close(other)
+    assert len(os.listdir("/proc/self/fd")) == before

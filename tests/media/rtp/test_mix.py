@@ -8,7 +8,8 @@ import pytest
 import tones
 from media_rig import Peer, Rig, Speaker, continuous, rtp, talking
 
-from earwitness.media.engine.interface import Codec, Digit, EngineError, Remote
+from earwitness.media.engine.interface import Codec, Digit, EngineError, PlayEnded, Remote
+from earwitness.media.engine.sounds import wav
 from earwitness.media.tape.reader import read
 
 FORMATS = {
@@ -189,3 +190,36 @@ async def test_a_leg_moves_to_another_group_and_its_process(tmp_path: Path) -> N
         await rig.engine.idle()
         assert len(read(tmp_path / "t.0.0.rtpdump")) >= 5
         assert d.waiting() == []
+
+
+async def test_a_leg_that_moves_goes_on_when_its_former_process_dies(tmp_path: Path) -> None:
+    async with Rig(tmp_path, processes=2) as rig:
+        a, b = await rig.call("a", "b", "one")
+        c, _ = await rig.call("c", "d", "two")
+        first = a.send(rtp(1, payload=b"1" * 160))
+        assert await b.receive(1) == [first]
+        rig.engine.disconnect("a")
+        former = next(process for process in rig.processes if process.pid == rig.engine._legs["a"].seat.pid)
+        rig.kill(former)
+        rig.engine.move_leg("a", "two")
+        rig.engine.connect("a", "c")
+        a.send(rtp(2, payload=b"2" * 160))
+        rig.start_process()
+        async with talking(Speaker(a, [b"3" * 160])):
+            assert (await c.receive(1))[0][12:] in (b"2" * 160, b"3" * 160)
+        rig.processes.remove(former)
+
+
+async def test_music_goes_on_for_a_leg_that_moves(tmp_path: Path) -> None:
+    async with Rig(tmp_path, processes=2) as rig:
+        a = rig.leg("a", "one")
+        rig.leg("b", "two")
+        rig.engine.play("a", "p", wav(tones.tone(600, 1), 8000), loop=True)
+        got = await a.receive(10)
+        rig.engine.move_leg("a", "two")
+        while rig.engine._legs["a"].waiting:
+            got += await a.receive(1)
+        got += await a.receive(25)
+        assert continuous(got)
+        assert not [event for event in rig.events if isinstance(event, PlayEnded)]
+        assert tones.loud(tones.decoded(tones.PCMU, got[-25:]), *HERTZ) == {600.0}
