@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.domain.configuration import DigestCredentials, Trunk
-from earwitness.edge.sip.trunks import TrunkTable, normalise_number, same_number, split_address
+from earwitness.edge.sip.trunks import TrunkTable, normalise_number, places, same_number, split_address
 
 
 def _trunk(name: str, **values: Any) -> Trunk:
@@ -110,3 +110,19 @@ def test_plus_does_not_matter() -> None:
 def test_any_text_splits(text: str) -> None:
     split_address(text, None)
     assert len(normalise_number(text)) <= 128
+
+
+def test_a_server_is_where_its_name_was_found_to_be() -> None:
+    resolved = {
+        "srv.example": ["192.0.2.1:5070", "[2001:db8::1]:5080"],
+        "plain.example": ["192.0.2.2", "2001:db8::2"],
+        "srv.example:5099": ["192.0.2.3:5099"],
+    }
+    assert places("srv.example", resolved) == [("192.0.2.1", 5070), ("2001:db8::1", 5080)]
+    assert places("plain.example", resolved) == [("192.0.2.2", 5060), ("2001:db8::2", 5060)]
+    assert places("plain.example:5062", resolved) == [("192.0.2.2", 5062), ("2001:db8::2", 5062)]
+    assert places("srv.example:5099", resolved) == [("192.0.2.3", 5099)]
+    assert places("192.0.2.9:5064", resolved) == [("192.0.2.9", 5064)]
+    assert places("unknown.example", resolved) == [("unknown.example", 5060)]
+    table = TrunkTable([_trunk("t", servers=("srv.example",))], resolved)
+    assert table.identify("2001:db8::1", 1234) is not None

@@ -35,7 +35,7 @@ class TrunkTable:
     """The trunks of one configuration snapshot."""
 
     def __init__(self, trunks: Sequence[Trunk], resolved: Mapping[str, Sequence[str]] | None = None) -> None:
-        """:param resolved: addresses of the server host names, as looked up beforehand; literal addresses need none.
+        """:param resolved: of servers named by host name, as looked up beforehand; see ``places``.
 
         Entries that cannot be read are skipped and listed in ``problems``. Disabled trunks take and make no calls.
         """
@@ -80,9 +80,8 @@ class TrunkTable:
     def _add(self, trunk: Trunk) -> None:
         self._denied[trunk.id] = [n for n in (self._network(trunk, item) for item in trunk.deny) if n is not None]
         for server in trunk.servers:
-            host, port = split_address(server, 5061 if trunk.transport == "tls" else 5060)
-            for text in self._resolved.get(host, (host,)):
-                network = self._network(trunk, text, quiet=True)
+            for address, port in places(server, self._resolved, 5061 if trunk.transport == "tls" else 5060):
+                network = self._network(trunk, address, quiet=True)
                 if network is not None:
                     self._entries.append(_Entry(network, port, trunk))
                     self._entries.append(_Entry(network, None, trunk))
@@ -116,6 +115,18 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def places(server: str, resolved: Mapping[str, Sequence[str]], default_port: int = 5060) -> list[tuple[str, int]]:
+    """Address and port of each place where a configured server (``host`` or ``host:port``) is.
+
+    :param resolved: what its name was found to mean, under the server's text or its host name alone: addresses, with a
+        port (``locating.locate``) or without. A literal address means itself, and so does a name that is not in it.
+    """
+    host, port = split_address(server, default_port)
+    found = resolved.get(server, resolved.get(host, (host,)))
+    split = [split_address(text, port) for text in found]
+    return [(address, number or default_port) for address, number in split]
 
 
 def split_address(text: str, default_port: int | None) -> tuple[str, int | None]:
