@@ -211,7 +211,7 @@ class Dialler:
         who = self._presentation
         flow_to = self._conversation.services.sip.flow_to
         if isinstance(attempt, ToPhone):
-            source = attempt.binding.source
+            source = attempt.binding.reach
             flow = flow_to(source.transport, (source.host, source.port))
             if source.connection is not None:
                 flow = flow._replace(connection=source.connection)
@@ -227,7 +227,7 @@ class Dialler:
                 to=f"<sip:{_user_part(attempt.station.username)}@{ours}>",
                 contact_user="" if who.private else _user_part(who.ani),
                 max_forwards=who.max_forwards,
-                pin=True,
+                pin=attempt.binding.port == 0,
             )
             return target, attempt.station.username, None
         trunk = attempt.trunk

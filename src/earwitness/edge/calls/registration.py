@@ -66,6 +66,7 @@ class Registration:
             source=source_of(transaction.source),
             now=now,
             user_agent=request.get("user-agent") or "",
+            rport=request.top_via.wants_rport,
         )
         headers = [("Min-Expires", str(outcome.min_expires))] if outcome.min_expires is not None else []
         headers += [
