@@ -13,8 +13,10 @@ from starlette.routing import WebSocketRoute
 
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
+from earwitness.web.agents_again import AgentsAgain
 from earwitness.web.api import (
     agent_states,
+    annotations,
     call_control,
     call_making,
     call_routes,
@@ -114,6 +116,7 @@ FAMILIES = (
     wrapups.family,
     conversation_data.family,
     recordings.family,
+    annotations.family,
     recording_settings.family,
     user_recordings.family,
     notifications.family,
@@ -136,6 +139,8 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         clock=clock or Clock(),
     )
 
+    again = AgentsAgain(services)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = arguments.threads
@@ -143,7 +148,9 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
         threading.Thread(
             target=importlib.import_module, args=("earwitness.archive.render.convert",), daemon=True
         ).start()
+        again.start()
         yield
+        again.stop()
         await app.state.hub.stop()
         services.conversions.close()
         services.edge.close()

@@ -28,6 +28,7 @@ class Reason(Document):
 
     row: str
     why: str
+    setting: str | None = None
 
 
 class WhySpan(Document):
@@ -96,7 +97,10 @@ def why(caller: Signed, parts: Parts, conversationId: str) -> Why:
                 start=span.start,
                 end=span.end,
                 captured=span.captured,
-                reasons=[Reason(row=str(item.get("row", "")), why=str(item.get("why", ""))) for item in span.reasons],
+                reasons=[
+                    Reason(row=str(item.get("row", "")), why=str(item.get("why", "")), setting=item.get("setting"))
+                    for item in span.reasons
+                ],
             )
             for span in found
         ],

@@ -27,9 +27,10 @@ class MediaResult(Document):
 
 
 class AnnotationDocument(Document):
-    """A stretch that was not recorded, and why. Milliseconds."""
+    """A stretch that was not recorded, and why; or what somebody noted at a place. Milliseconds."""
 
     id: str
+    name: str | None = None
     type: str
     location: int
     duration_ms: int
@@ -39,6 +40,8 @@ class AnnotationDocument(Document):
     recording_duration_ms: int
     realtime_location: int
     reason: str | None = None
+    description: str | None = None
+    user: Reference | None = None
     self_uri: str
 
 
@@ -117,8 +120,13 @@ def waveform(row: Recording, key: str) -> list[float]:
     return Peaks.from_bytes(row.peaks).waveform(WAVEFORM_POINTS, int(key) if key != STEREO else None)
 
 
-def recording_document(row: Recording, users: list[Reference], media_uris: dict[str, str] | None) -> RecordingDocument:
-    """The document of a recording; ``media_uris`` maps channel keys to addresses, None: without media (G7, G10)."""
+def recording_document(
+    row: Recording, users: list[Reference], media_uris: dict[str, str] | None, *, bookmarks: bool = False
+) -> RecordingDocument:
+    """The document of a recording; ``media_uris`` maps channel keys to addresses, None: without media (G7, G10).
+
+    :param bookmarks: whether the caller may see what people noted; pauses are always there (G16).
+    """
     playable = row.file_state in PLAYABLE
     return RecordingDocument(
         id=row.id,
@@ -127,7 +135,7 @@ def recording_document(row: Recording, users: list[Reference], media_uris: dict[
         end_time=row.ended_at if playable else None,
         media="audio",
         media_subtype=row.media_subtype,
-        annotations=pauses(row),
+        annotations=annotation_documents(row, bookmarks=bookmarks),
         file_state=row.file_state,
         restore_expiration_time=row.restore_expires_at,
         media_uris=None
@@ -154,14 +162,14 @@ def recording_document(row: Recording, users: list[Reference], media_uris: dict[
     )
 
 
-def metadata_document(row: Recording) -> RecordingMetadata:
+def metadata_document(row: Recording, *, bookmarks: bool = False) -> RecordingMetadata:
     """A recording without media; annotations while it is available, times of screens only (G12)."""
     return RecordingMetadata(
         id=row.id,
         conversation_id=row.conversation_id,
         media="audio",
         media_subtype=row.media_subtype,
-        annotations=pauses(row) if row.file_state == "AVAILABLE" else None,
+        annotations=annotation_documents(row, bookmarks=bookmarks) if row.file_state == "AVAILABLE" else None,
         file_state=row.file_state,
         restore_expiration_time=row.restore_expires_at,
         archive_date=row.archive_date,
@@ -176,28 +184,41 @@ def metadata_document(row: Recording) -> RecordingMetadata:
     )
 
 
-def pauses(row: Recording) -> list[AnnotationDocument]:
-    """Pauses. All of one recording share an id, holds get a fresh one on each request (B11)."""
+def annotation_documents(row: Recording, *, bookmarks: bool = True) -> list[AnnotationDocument]:
+    """Pauses and bookmarks by place. All pauses share an id, holds get a fresh one on each request (B11)."""
     shared = str(uuid.uuid5(uuid.NAMESPACE_URL, f"earwitness:pauses:{row.id}"))
     found = []
     for stored in row.annotations:
-        annotation_id = str(uuid.uuid4()) if stored.get("reason") == "Hold" else shared
-        found.append(
-            AnnotationDocument(
-                id=annotation_id,
-                type=str(stored.get("type", "pause")),
-                location=_ms(stored, "location"),
-                duration_ms=_ms(stored, "durationMs"),
-                absolute_location=_ms(stored, "absoluteLocation"),
-                absolute_duration_ms=_ms(stored, "absoluteDurationMs"),
-                recording_location=_ms(stored, "recordingLocation"),
-                recording_duration_ms=_ms(stored, "recordingDurationMs"),
-                realtime_location=_ms(stored, "realtimeLocation"),
-                reason=stored.get("reason"),
-                self_uri=f"{uri(row)}/annotations/{annotation_id}",
-            )
-        )
-    return found
+        if is_pause(stored):
+            found.append(_annotation(row, stored, str(uuid.uuid4()) if stored.get("reason") == "Hold" else shared))
+        elif bookmarks:
+            found.append(_annotation(row, stored, str(stored["id"])))
+    return sorted(found, key=lambda item: (item.absolute_location, item.realtime_location))
+
+
+def is_pause(stored: dict[str, Any]) -> bool:
+    """Whether a stored annotation is a pause, as against what somebody noted."""
+    return stored.get("type", "pause") == "pause"
+
+
+def _annotation(row: Recording, stored: dict[str, Any], annotation_id: str) -> AnnotationDocument:
+    user_id = stored.get("userId")
+    return AnnotationDocument(
+        id=annotation_id,
+        name=stored.get("name"),
+        type=str(stored.get("type", "pause")),
+        location=_ms(stored, "location"),
+        duration_ms=_ms(stored, "durationMs"),
+        absolute_location=_ms(stored, "absoluteLocation"),
+        absolute_duration_ms=_ms(stored, "absoluteDurationMs"),
+        recording_location=_ms(stored, "recordingLocation"),
+        recording_duration_ms=_ms(stored, "recordingDurationMs"),
+        realtime_location=_ms(stored, "realtimeLocation"),
+        reason=stored.get("reason"),
+        description=stored.get("description"),
+        user=Reference(id=user_id, self_uri=f"/api/v2/users/{user_id}") if user_id else None,
+        self_uri=f"{uri(row)}/annotations/{annotation_id}",
+    )
 
 
 def _ms(stored: dict[str, Any], key: str) -> int:

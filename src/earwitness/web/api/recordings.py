@@ -34,6 +34,7 @@ family = Family("Recordings")
 PATH = "/api/v2/conversations/{conversationId}"
 EDIT_RETENTION = "recording:recording:editRetention"
 RESTORE = "recording:recording:restore"
+VIEW_ANNOTATIONS = "recording:annotation:view"
 KINDS = ("recording", "recordingSegment", "snippetRecording", "screenRecording")
 VIEW = any_of(*(f"recording:{kind}:view" for kind in KINDS))
 EDIT = any_of(
@@ -259,7 +260,7 @@ def list_metadata(caller: Signed, parts: Parts, conversationId: str) -> object:
     with parts.database.reading() as session:
         visible = _visible(session, caller, conversationId)
         rows = recording_store.of_conversation(session, caller.access, conversationId, deleted=True)
-        found = [documents.metadata_document(row) for row in rows]
+        found = [documents.metadata_document(row, bookmarks=_bookmarks(session, caller, row)) for row in rows]
         visible = visible or bool(rows)
         if not visible:
             pending = _pending(session, parts, caller, conversationId)
@@ -284,7 +285,11 @@ def one_metadata(caller: Signed, parts: Parts, conversationId: str, recordingId:
     with parts.database.reading() as session:
         row = recording_store.get(session, caller.access, recordingId)
         fits = row is not None and row.conversation_id == conversationId
-        found = documents.metadata_document(row) if row is not None and fits else None
+        found = (
+            documents.metadata_document(row, bookmarks=_bookmarks(session, caller, row))
+            if row is not None and fits
+            else None
+        )
     note(parts, caller, "viewRecording", "recording", recordingId, conversationId, allowed=found is not None)
     if found is None:
         raise not_found("recording", recordingId)
@@ -311,7 +316,13 @@ def _document(
             key: base + parts.signer.signed(media.path_of(row.id, key, chosen), subject, expires_s, download=download)
             for key in documents.channel_keys(row)
         }
-    return documents.recording_document(row, _people(session, row), links)
+    bookmarks = _bookmarks(session, caller, row)
+    return documents.recording_document(row, _people(session, row), links, bookmarks=bookmarks)
+
+
+def _bookmarks(session: Session, caller: Caller, row: Recording) -> bool:
+    """Whether the caller may see what people noted (G16)."""
+    return recording_store.get(session, caller.access, row.id, VIEW_ANNOTATIONS) is not None
 
 
 def _people(session: Session, row: Recording) -> list[Reference]:
