@@ -1,0 +1,54 @@
+"""Rules D on real calls: who is left when a call was transferred, and whether it is recorded on."""
+
+from __future__ import annotations
+
+import pytest
+
+from peers.contact_centre import Centre, say, tones_in
+
+STOPS, GOES_ON, ONWARD = "127.0.0.26", "127.0.0.27", "127.0.0.28"
+"""Trunks that do not, and that do, record on when only external parties are left; and the one that is dialled."""
+WITH_USER, AFTER, ONWARD_HZ = 600.0, 700.0, 800.0
+
+
+@pytest.fixture
+def centre(office):
+    centre = Centre(office)
+    centre.trunk(STOPS)
+    centre.trunk(GOES_ON, trunk_recording_externalTransfersEnabled=True)
+    centre.trunk(ONWARD)
+    yield centre
+    centre.close()
+
+
+def transferred_out(centre, trunk):
+    """Somebody outside calls a user, who sends them on to somebody outside; gives the recordings."""
+    recorder = centre.office.recorder
+    user = centre.user_phone("rule-d-user")
+    target, dialled = centre.outside(ONWARD)
+    call, conversation = centre.call(centre.phone(trunk), centre.office.number("rule-d-user"))
+    taken = user.wait_called().wait_answered()
+    participant = centre.of_purpose(conversation, "user")
+    say(WITH_USER, call)
+    path = f"/api/v2/conversations/calls/{conversation}/participants/{participant['id']}/replace"
+    reply = recorder.http.post(path, json={"address": dialled})
+    assert reply.status_code < 300, reply.text
+    onward = target.wait_called().wait_answered()
+    taken.wait_ended()
+    onward.tone(ONWARD_HZ)
+    call.ear.wait_for(ONWARD_HZ)
+    onward.tone(0)
+    say(AFTER, call)
+    assert tones_in(onward.ear.audio(), 0) == [AFTER]
+    call.hang_up()
+    onward.wait_ended()
+    recordings = recorder.recordings(conversation)
+    return [tones_in(recorder.audio(item), 0) for item in recordings]
+
+
+def test_d1_d4_the_recording_ends_when_only_external_parties_are_left(centre):
+    assert transferred_out(centre, STOPS) == [[WITH_USER]]
+
+
+def test_d2_d4_the_option_of_the_callers_trunk_lets_it_go_on(centre):
+    assert transferred_out(centre, GOES_ON) == [[WITH_USER, AFTER]]
