@@ -758,3 +758,38 @@ def test_a_call_from_the_screen(centre: Any) -> None:
     assert not isinstance(made, str)
     assert office.switchboard.call("u-bert", Goal("address", "+49401234")) == "no phone of the user is registered"
     office.settled()
+
+
+IN_QUEUE = """
+inqueueCall:
+  name: Waiting
+  defaultLanguage: en-us
+  supportedLanguages: {en-us: {defaultLanguageSkill: {noValue: true}}}
+  startUpTaskActions:
+    - playAudio:
+        name: Position
+        audio: {exp: 'Append("You are number ", ToString(Call.PositionInQueue), " in ", Call.CurrentQueue)'}
+    - holdMusic: {name: Music, duration: {lit: {seconds: 20}}}
+"""
+
+
+def test_an_in_queue_flow_tells_the_position_and_gives_way_to_the_agent(centre: Any) -> None:
+    office = centre(queue={"in_queue_flow_id": "iq"})
+    flows = (*office.snapshot.flows, Flow("iq", "Waiting", "inqueuecall", "1", IN_QUEUE))
+    snapshot = replace(office.snapshot, flows=flows)
+    office.switchboard.use(type(office.switchboard.directory)(snapshot))
+    office.switchboard.flows.use(flows)
+    office.carrier.dial("+4930103")
+    assert "You are number 1 in Support" in repr(office.voice.said[0])
+    played(office)
+    assert len(office.engine.plays) == 1, "then music"
+    office.run(21)
+    assert len(office.voice.said) == 2, "and round again"
+    played(office)
+    office.hall.set_agent("u-anna", True, None)
+    phone = office.phone("anna", 1)
+    phone.answer()
+    assert talking(office) == [{"external", "u-anna"}]
+    assert not office.engine.plays
+    phone.hang_up()
+    office.settled()

@@ -6,6 +6,7 @@ flow, with the flow as a participant of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from earwitness.edge.prompts import Ready
 from earwitness.flows import commands as do
 from earwitness.flows.memory import Facts
 from earwitness.flows.run import FlowRun
-from earwitness.flows.values import AudioItem
+from earwitness.flows.values import AudioItem, Value
 from earwitness.media.engine import sounds
 
 if TYPE_CHECKING:
@@ -44,8 +45,19 @@ class Over(Protocol):
 class FlowPlayer:
     """See the module."""
 
-    def __init__(self, conversation: Conversation, leg: Leg, flow: Flow, activity: Activity, *, over: Over) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        leg: Leg,
+        flow: Flow,
+        activity: Activity,
+        *,
+        over: Over,
+        call: Mapping[str, Value] | None = None,
+    ) -> None:
+        """:param call: further facts of the call, which may change meanwhile; see ``earwitness.flows.Facts``."""
         self.flow = flow
+        self._facts = call or {}
         self.arrival: Arrival | None = None
         """Whom it is transferring to."""
         self._conversation = conversation
@@ -75,6 +87,7 @@ class FlowPlayer:
             flow_version=self.flow.version,
             attributes=dict(conversation.attributes),
             language=conversation.language,
+            call=self._facts,
         )
         self._run = FlowRun(program, facts, conversation.now_us())
         return True

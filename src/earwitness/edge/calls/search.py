@@ -51,6 +51,11 @@ class AgentSearch:
         self._user_id = ""
         self._over = False
 
+    @property
+    def position(self) -> int | None:
+        """How many calls are served before this one, itself included; None: it does not wait."""
+        return self._conversation.services.hall.desk.position(self.id)
+
     def join(self) -> None:
         """The queue joins the conversation. Before ``begin``, and before anybody leaves for its sake."""
         queue = self.queue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from earwitness.domain.configuration import Flow, Queue
@@ -11,9 +12,30 @@ from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.music import music_named
 from earwitness.edge.calls.rooms import Rooms, talkers
 from earwitness.edge.calls.search import AgentSearch
+from earwitness.flows.values import NOT_SET, Value
 
 if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
+
+
+class _Facts(Mapping[str, Value]):
+    """What an in-queue flow may ask: ``Call.PositionInQueue`` and ``Call.CurrentQueue``."""
+
+    def __init__(self, search: AgentSearch) -> None:
+        self._search = search
+
+    def __getitem__(self, name: str) -> Value:
+        if name == "currentqueue":
+            return self._search.queue.name
+        if name == "positioninqueue":
+            return self._search.position or NOT_SET
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("currentqueue", "positioninqueue"))
+
+    def __len__(self) -> int:
+        return 2
 
 
 class QueueWait(Activity):
@@ -53,14 +75,15 @@ class QueueWait(Activity):
         self._leg = self._leg or conversation.caller
         conversation.music = music_named(conversation.directory.snapshot, self.queue.hold_music)
         if self._flow is not None and self._leg is not None:
-            self._player = FlowPlayer(conversation, self._leg, self._flow, self, over=self._flow_over)
+            self._player = FlowPlayer(
+                conversation, self._leg, self._flow, self, over=self._flow_over, call=_Facts(self._search)
+            )
             if not self._player.load():
                 self._player = None
         conversation.arrange()
-        if self._player is not None:
+        self._search.begin(self._priority)
+        if self._player is not None and conversation.activity is self:
             self._player.begin()
-        if conversation.activity is self:
-            self._search.begin(self._priority)
         conversation.story.flush()
 
     # Activity.
