@@ -769,7 +769,7 @@ inqueueCall:
     - playAudio:
         name: Position
         audio: {exp: 'Append("You are number ", ToString(Call.PositionInQueue), " in ", Call.CurrentQueue)'}
-    - holdMusic: {name: Music, duration: {lit: {seconds: 20}}}
+    - holdMusic: {name: Music, playStyle: {duration: {lit: {seconds: 20}}}}
 """
 
 
