@@ -1,4 +1,4 @@
-"""The demo from start to end: an installation, a carrier, two phones, calls, and what came of each."""
+"""The demo from start to end: an installation, carriers, four phones, calls, and what came of each."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from typing import Any
 from rich.console import Console
 
 from earwitness import logs
-from earwitness.cli.demo.office import furnish
+from earwitness.cli.demo.api import Api, DemoError, fetch
+from earwitness.cli.demo.office import PASSWORD, email, furnish
 from earwitness.cli.demo.party import CallFailed, Party
 from earwitness.cli.demo.scenes import SCENES, Cast, Scene
-from earwitness.cli.demo.server import DemoError, Server
+from earwitness.cli.demo.server import Server
 from earwitness.media.engine.ours import OurEngine
 
 __all__ = ["DemoError", "run"]
 
 PLAYABLE_S = 20.0
 KNOWN_S = 5.0
+SCENE_S = 60.0
+ASK_EVERY_S = 0.1
 _MEDIA = "import sys; from pathlib import Path; from earwitness.media.process import run; run(Path(sys.argv[1]))"
 
 
@@ -58,20 +61,25 @@ async def _calls(server: Server, console: Console) -> None:
     started = time.monotonic()
     async with AsyncExitStack() as stack:
         engine = await _voices(stack, server.settings.data)
-        names = ("Carrier", "Quiet carrier", "Alice", "Bob")
-        carrier, quiet, alice, bob = [Party(name, engine) for name in names]
-        for party in (carrier, quiet, alice, bob):
+        names = ("Carrier", "Carrier that asks", "Alice", "Bob", "Uma", "Vic")
+        carrier, asking, alice, bob, uma, vic = parties = [Party(name, engine) for name in names]
+        for party in parties:
             await party.start()
             stack.push_async_callback(party.stop)
-        accounts = furnish(server, carrier.transport.port, quiet.transport.port)
-        for party, account in ((alice, accounts["Alice"]), (bob, accounts["Bob"])):
-            await _register(party, server.registrar, account)
-        cast = Cast(server.registrar, carrier, quiet, alice, bob)
+        office = furnish(server.api, carrier.transport.port, asking.transport.port)
+        await asyncio.gather(*(_register(p, server.registrar, office.accounts[p.name]) for p in (alice, bob, uma, vic)))
+        cast = Cast(server.registrar, server.api, carrier, asking, alice, bob, uma, vic, office.users)
+        await cast.agent_goes_on_queue("Bob")
         console.print(f"Earwitness runs: API {server.url}, SIP {server.registrar[0]}:{server.registrar[1]}\n")
         with console.status("Four calls are going on"):
-            talks = [asyncio.create_task(_scene(server, cast, scene)) for scene in SCENES]
-            for number, (scene, talk) in enumerate(zip(SCENES, talks, strict=True), 1):
-                await _told(server, console, number, scene, await talk)
+            talks = [asyncio.create_task(_scene(cast, scene)) for scene in SCENES]
+            try:
+                for number, (scene, talk) in enumerate(zip(SCENES, talks, strict=True), 1):
+                    await _told(server, console, number, scene, await talk)
+            finally:
+                for talk in talks:
+                    talk.cancel()
+                await asyncio.gather(*talks, return_exceptions=True)
     console.print(f"All calls made and told in {time.monotonic() - started:.0f} s.\n")
 
 
@@ -110,56 +118,71 @@ class _Talk:
     """Monotonic seconds."""
 
 
-async def _scene(server: Server, cast: Cast, scene: Scene) -> _Talk:
-    up = asyncio.Event()
-    playing = asyncio.ensure_future(scene.play(cast, up))
-    waiting = asyncio.ensure_future(up.wait())
-    await asyncio.wait({playing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not up.is_set():
-        await playing
-    conversation = await _conversation(server, "/conversations", scene)
+async def _scene(cast: Cast, scene: Scene) -> _Talk:
     try:
-        await playing
-    except CallFailed as error:
-        raise DemoError(f"{scene.title}: {error}") from error
-    ended = time.monotonic()
-    while conversation is None and time.monotonic() - ended < PLAYABLE_S:
-        conversation = await _conversation(server, "/conversations/calls/history", scene)
-    if conversation is None:
-        raise DemoError(f"{scene.title}: the call is not among the conversations")
-    return _Talk(conversation, ended)
-
-
-async def _conversation(server: Server, path: str, scene: Scene) -> str | None:
-    """The scene's conversation, if it is in that list (a busy machine may be asked too late for the live one)."""
-    for item in (await asyncio.to_thread(server.get, path))["entities"]:
-        if item["participants"][0].get("dnis") == scene.dialled:
-            return str(item["id"])
-    return None
+        async with asyncio.timeout(SCENE_S):
+            conversation = await scene.play(cast)
+    except (CallFailed, TimeoutError) as error:
+        raise DemoError(f"{scene.title}: {error or f'it does not come to an end within {SCENE_S:.0f} s'}") from error
+    return _Talk(conversation, time.monotonic())
 
 
 async def _told(server: Server, console: Console, number: int, scene: Scene, talk: _Talk) -> None:
-    path, ended = f"/conversations/{talk.conversation}", talk.ended
+    api, path, ended = server.api, f"/conversations/{talk.conversation}", talk.ended
     recordings: list[dict[str, Any]] = []
-    while scene.recorded and not recordings:
-        if time.monotonic() - ended > PLAYABLE_S:
-            raise DemoError(f"call {number} has no recording after {PLAYABLE_S:.0f} s")
-        recordings = await asyncio.to_thread(server.get, f"{path}/recordings", maxWaitMs=2000, formatId="WAV")
+    while len(recordings) < scene.recordings:
+        _check_time(ended, f"call {number} has no recording")
+        recordings = await asyncio.to_thread(api.get, f"{path}/recordings", maxWaitMs=2000, formatId="WAV")
     playable = time.monotonic() - ended
-    why = await asyncio.to_thread(server.get, f"/earwitness{path}/why")
+    why = await _why(api, talk)
     console.print(f"[bold]{number}. {scene.title}[/bold]")
+    tapes = list(dict.fromkeys(span.get("tapeId") for span in why["spans"]))
     for span in why["spans"]:
-        console.print(f"   {_span(span)}")
+        leg = f"leg {tapes.index(span.get('tapeId')) + 1} " if len(tapes) > 1 else ""
+        console.print(f"   {leg}{_span(span)}")
     for item in recordings:
-        page = await asyncio.to_thread(server.get, f"/earwitness/recordings/{item['id']}/page")
-        await asyncio.to_thread(server.fetch, page["pageUri"])
-        media = item["mediaUris"]["0"]["mediaUri"]
-        size = len(await asyncio.to_thread(server.fetch, media))
+        page = await asyncio.to_thread(api.get, f"/earwitness/recordings/{item['id']}/page")
+        await asyncio.to_thread(fetch, page["pageUri"])
+        size = len(await asyncio.to_thread(fetch, item["mediaUris"]["0"]["mediaUri"]))
         audio = f"{item['outputDurationMs'] / 1000:.1f} s of audio, {size:,} bytes as WAV"
         console.print(f"   playable {playable:.1f} s after hang-up: {audio}")
         console.print(f"   [bold]listen:[/bold] {page['pageUri']}")
+    if scene.inbox_of:
+        await _inbox(server, console, scene.inbox_of, ended)
     console.print()
+
+
+async def _why(api: Api, talk: _Talk) -> dict[str, Any]:
+    """Why each stretch of an ended call was recorded or not, once the call is stored."""
+    while True:
+        why: dict[str, Any] = await asyncio.to_thread(api.get, f"/earwitness/conversations/{talk.conversation}/why")
+        if why["spans"] and all(span["end"] for span in why["spans"]):
+            return why
+        _check_time(talk.ended, "a call is not stored")
+        await asyncio.sleep(ASK_EVERY_S)
+
+
+async def _inbox(server: Server, console: Console, name: str, ended: float) -> None:
+    """The user recordings in somebody's inbox, which only their owner sees."""
+    api = await asyncio.to_thread(server.api_of, email(name), PASSWORD)
+    items: list[dict[str, Any]] = []
+    while not items:
+        _check_time(ended, f"{name}'s inbox is empty")
+        items = (await asyncio.to_thread(api.get, "/userrecordings"))["entities"]
+        await asyncio.sleep(ASK_EVERY_S)
+    for item in items:
+        made: dict[str, Any] = {}
+        while str(made.get("state")).lower() != "completed":
+            _check_time(ended, f"{name}'s recording cannot be played")
+            made = await asyncio.to_thread(api.get, f"/userrecordings/{item['id']}/transcoding", formatId="WAV")
+        size = len(await asyncio.to_thread(fetch, made["contentLocationUri"]))
+        console.print(f"   in {name}'s inbox: {item['durationMilliseconds'] / 1000:.1f} s, {size:,} bytes as WAV")
+        console.print(f"   [bold]listen:[/bold] {made['contentLocationUri']}")
+
+
+def _check_time(ended: float, what: str) -> None:
+    if time.monotonic() - ended > PLAYABLE_S:
+        raise DemoError(f"{what} after {PLAYABLE_S:.0f} s")
 
 
 def _span(span: dict[str, Any]) -> str:

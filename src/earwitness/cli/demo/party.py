@@ -1,8 +1,7 @@
 """Somebody with a telephone: a SIP user agent and a voice, on our own stack and media engine.
 
-A party registers or not, calls or is called, speaks a prepared WAV once the call is up, holds, and hangs up. It is a
-client
-like any other: what it does to Earwitness goes over sockets.
+A party registers or not, calls or is called, speaks prepared WAVs, presses keys, and hangs up. It is a client like any
+other: what it does to Earwitness goes over sockets.
 """
 
 from __future__ import annotations
@@ -49,8 +48,6 @@ class Call:
     stream: AudioStream | None = None
     up: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-    """A re-INVITE of ours was answered."""
     failure: str = ""
 
 
@@ -61,7 +58,7 @@ class Party:
         self.name = name
         self.rings_s = 0.8
         self.voices: dict[str, bytes] = {}
-        """What it says when it is called, by the caller's number."""
+        """What it says as soon as it answers a call, by the caller's number."""
         self.calls: dict[str, Call] = {}
         self._engine = engine
         self._incoming: asyncio.Queue[Call] = asyncio.Queue()
@@ -143,12 +140,13 @@ class Party:
         """The next call that it was called by and answered."""
         return await self._incoming.get()
 
-    async def hold(self, call: Call, *, on: bool) -> None:
-        """Holds the peer, or takes it back."""
-        call.settled.clear()
-        direction = Direction.SENDONLY if on else Direction.SENDRECV
-        call.session.reinvite(call.local.offer(FORMATS, direction), content_type="application/sdp")
-        await asyncio.wait_for(call.settled.wait(), 10)
+    def say(self, call: Call, wav: bytes) -> None:
+        """Speaks from now on; what it was saying before ends."""
+        self._engine.play(call.leg_id, "voice", wav)
+
+    def press(self, call: Call, digits: str) -> None:
+        """Presses keys."""
+        self._engine.send_digits(call.leg_id, digits)
 
     def hang_up(self, call: Call) -> None:
         """Ends the call, whatever its state."""
@@ -225,7 +223,7 @@ class Party:
         self._point(call, formats, sending=direction.sends, receiving=direction.receives)
 
     def on_reinvite_result(self, session: Session, response: Response) -> None:
-        self.calls[session.id].settled.set()
+        """No party offers anew."""
 
     def on_bye(self, session: Session, request: Request) -> None:
         self._ended(session, "")

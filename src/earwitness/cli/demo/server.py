@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -11,17 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from earwitness import app
+from earwitness.cli.demo.api import Api, DemoError
 from earwitness.settings import Settings, load, variables
 from earwitness.supervisor import before_exec
 
 START_S = 60.0
-
-
-class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why."""
 
 
 def free_port(wanted: int) -> int:
@@ -47,7 +41,7 @@ class Server:
         self.registrar = ("127.0.0.1", 0)
         self._process: subprocess.Popen[bytes] | None = None
         self._secrets: dict[str, Any] = {}
-        self._http: httpx.Client | None = None
+        self._apis: list[Api] = []
 
     def start(self) -> None:
         """Initialises and serves; returns when calls can be made.
@@ -77,17 +71,25 @@ class Server:
             time.sleep(0.05)
         self.url = web["url"]
         self.registrar = ("127.0.0.1", edge["sip_port"])
-        self._http = httpx.Client(base_url=self.url, timeout=30)
-        client = self._secrets["client"]
-        reply = self._http.post(
-            "/oauth/token", data={"grant_type": "client_credentials"}, auth=(client["id"], client["secret"])
-        )
-        self._http.headers["Authorization"] = f"Bearer {self._checked(reply)['access_token']}"
+        self._api(grant_type="client_credentials")
+
+    @property
+    def api(self) -> Api:
+        """The API, as the client that ``init`` made."""
+        return self._apis[0]
+
+    def api_of(self, email: str, password: str) -> Api:
+        """The API, as one of the people uses it."""
+        return self._api(grant_type="password", username=email, password=password)
+
+    def _api(self, **form: str) -> Api:
+        self._apis.append(Api(self.url, self._secrets["client"], **form))
+        return self._apis[-1]
 
     def stop(self) -> None:
         """Ends it the way Ctrl-C does."""
-        if self._http is not None:
-            self._http.close()
+        for api in self._apis:
+            api.close()
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(30)
@@ -101,36 +103,3 @@ class Server:
     def sign_in(self) -> dict[str, Any]:
         """What ``init`` printed for the administrator and the client."""
         return {**self._secrets["administrator"], "client": self._secrets["client"]}
-
-    def get(self, path: str, **parameters: Any) -> Any:
-        """GET below ``/api/v2``."""
-        return self._request("GET", path, params=parameters)
-
-    def post(self, path: str, body: Any) -> Any:
-        """POST below ``/api/v2``."""
-        return self._request("POST", path, json=body)
-
-    def put(self, path: str, body: Any = None) -> Any:
-        """PUT below ``/api/v2``."""
-        return self._request("PUT", path, json=body)
-
-    def fetch(self, url: str) -> bytes:
-        """Whatever is behind an address that the API gave, without credentials, as a browser would."""
-        reply = httpx.get(url, timeout=30)
-        if reply.status_code != 200:
-            raise DemoError(f"GET {url.split('?')[0]}: {reply.status_code}")
-        return reply.content
-
-    def _request(self, method: str, path: str, **options: Any) -> Any:
-        if self._http is None:
-            raise DemoError("not started")
-        return self._checked(self._http.request(method, f"/api/v2{path}", **options))
-
-    @staticmethod
-    def _checked(reply: httpx.Response) -> Any:
-        if reply.status_code >= 300:
-            raise DemoError(f"{reply.request.method} {reply.request.url.path}: {reply.status_code} {reply.text[:500]}")
-        try:
-            return reply.json() if reply.content else None
-        except json.JSONDecodeError as error:
-            raise DemoError(f"{reply.request.url.path} gave no JSON") from error
