@@ -155,7 +155,7 @@ class Commands:
         legs.receiving[slot] = remote.receiving
         leg.sending = remote.sending
         legs.negotiated[slot] = True
-        self._relay.route(leg)
+        self._relay.sender.route(leg)
         self._mixer.negotiated(leg)
         self._player.negotiated(leg, self._now_us())
         self._attach(leg)
@@ -176,7 +176,7 @@ class Commands:
             self._player.resume(leg)
             self._dialler.resume(leg)
         leg.waiting = False
-        self._relay.route(leg)
+        self._relay.sender.route(leg)
         if self._legs.negotiated[slot]:
             self._attach(leg)
 
@@ -219,7 +219,7 @@ class Commands:
     def _do_beep(self, slot: int, beep: list[Any] | None, at: int) -> None:
         leg = self._legs.by_slot.get(slot)
         if leg is not None:
-            self._relay.beeper.set(leg, wire.beep_from_wire(beep) if beep is not None else None, at)
+            self._relay.sender.beeper.set(leg, wire.beep_from_wire(beep) if beep is not None else None, at)
 
     def _do_digits(self, slot: int, number: int, digits: str, _at: int) -> None:
         leg = self._legs.by_slot.get(slot)
@@ -298,7 +298,7 @@ class Commands:
             state = self._legs.state(leg)
             self._player.forget(leg, self._now_us())
             self._mixer.leave(leg)
-            self._relay.beeper.set(leg, None, 0)
+            self._relay.sender.beeper.set(leg, None, 0)
             self._relay.keypad.tones.set(leg, False)
             self._dialler.forget(leg)
             if leg.attached:

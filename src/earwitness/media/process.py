@@ -112,9 +112,10 @@ class Service:
         self._sweep = open_sweep(arena, hello.sweep)
         self._tapes = Tapes(arena, self._clock.now_us, self._report)
         self._relay = Relay(arena, self._sweep, self._tapes, self._legs, KernelTime(self._clock), self._report)
-        self._player = Player(arena, self._relay, self._legs, self._report)
-        self._mixer = Mixer(self._relay, self._legs)
-        self._dialler = Dialler(arena, self._relay, self._legs, self._report)
+        self._player = Player(arena, self._relay.sender, self._legs, self._report)
+        self._mixer = Mixer(self._relay.sender, self._legs)
+        self._relay.format_changed = self._mixer.format_changed
+        self._dialler = Dialler(arena, self._relay.sender, self._legs, self._report)
         self._commands = Commands(
             arena, self._clock.now_us, self._legs, self._sweep, self._tapes, self._relay, self._player, self._mixer,
             self._dialler,             self._report,
@@ -157,7 +158,7 @@ class Service:
         # What was to end before this tick reads the sockets ends with it, when they were read to that point: nothing
         # that belongs to it can come any more.
         ending = self._commands.ending(now)
-        beeper = self._relay.beeper
+        beeper = self._relay.sender.beeper
         if beeper.active:
             beeper.tick(now)
         self._relay.tick(self._receive)
@@ -165,7 +166,7 @@ class Service:
             ("player", self._player.active, self._player.tick),
             ("dialler", self._dialler.active, self._dialler.tick),
             ("mixer", self._mixer.active, self._mixer.tick),
-            ("beeper", beeper.active, self._relay.beep),
+            ("beeper", beeper.active, self._relay.sender.beep),
         ):
             if active:
                 self._try(part, work)

@@ -17,14 +17,14 @@ KILLS = 4
 
 
 async def talk(pairs: list[tuple[Peer, Peer]], stop: asyncio.Event) -> int:
-    """Both sides of all calls send a packet every 5 ms; returns how many each."""
+    """Both sides of all calls send a packet every 20 ms; returns how many each."""
     n = 0
     while not stop.is_set():
         for a, b in pairs:
             a.send(rtp(n, ssrc=1, payload=n.to_bytes(4, "big") * 40))
             b.send(rtp(n, ssrc=2, payload=n.to_bytes(4, "big") * 40))
         n += 1
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
     return n
 
 
@@ -65,7 +65,7 @@ async def test_kill_9_of_the_media_process_loses_no_packet_and_nothing_on_tape(t
             rig.engine.close_tape(f"t{n}")
         await rig.engine.idle()
         everything = set(range(count))
-        assert count > 200
+        assert count > 50
         for n, both in enumerate(heard):
             assert both == [everything, everything]
             for channel in (0, 1):

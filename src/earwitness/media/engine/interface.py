@@ -80,11 +80,11 @@ class Remote:
     rtcp: Address | None = None
     """a=rtcp of the peer; None: the RTP port + 1. Equal to ``rtp`` with rtcp-mux (RFC 5761)."""
     payload_types: Mapping[int, Codec] = field(default_factory=dict)
-    """Payload types of this leg; both directions use them. A number that differs on the connected leg is rewritten on
-    the way.
+    """Payload types of the peer's description, under which we send to it, most wanted first. A number that differs on
+    the connected leg is rewritten on the way.
     """
     telephone_event: int | None = None
-    """Payload type of RFC 4733 events on this leg."""
+    """Payload type of RFC 4733 events in the peer's description."""
     sending: bool = True
     """We may send to the peer. False: nothing is sent (hold), relayed or played."""
     receiving: bool = True
@@ -283,7 +283,9 @@ class MediaEngine(Protocol):
         """What was negotiated with the leg's peer."""
 
     def connect(self, a: str, b: str) -> None:
-        """Relay between two legs, both ways, until either is connected elsewhere or disconnected."""
+        """Relay between two legs, both ways, until either is connected elsewhere, mixed or disconnected. When they have
+        no codec in common, or one sends what the other has not negotiated, they are mixed instead.
+        """
 
     def disconnect(self, leg_id: str) -> None:
         """Stop relaying from and to a leg; it leaves its mix, too."""
@@ -302,20 +304,30 @@ class MediaEngine(Protocol):
         """
 
     def mute(self, leg_id: str, muted: bool) -> None:
-        """What the party of a muted leg says is dropped: nobody hears it and no tape has it."""
+        """What the party of a muted leg says is dropped: nobody hears it and no tape has it. Digits by RFC 4733 are
+        still reported.
+        """
 
     def beep(self, leg_id: str, beep: Beep | None) -> None:
-        """Mix a periodic tone into what is sent to a leg, at once and then every interval; None stops it."""
+        """Mix a periodic tone into what is sent to a leg, at once and then every interval; None stops it. When nothing
+        is sent to it, the beep is sent alone.
+        """
 
     def send_digits(self, leg_id: str, digits: str) -> None:
-        """Send DTMF to a leg's party (``0123456789*#ABCD``): by RFC 4733 where negotiated, otherwise as tones."""
+        """Send DTMF to a leg's party (``0123456789*#ABCD``): by RFC 4733 where negotiated, otherwise as tones. 200 ms a
+        digit, during which nothing else is sent to it; rows of digits wait for each other. Raises ``EngineError`` for
+        anything else.
+        """
 
     def detect_tones(self, leg_id: str, on: bool) -> None:
         """Look for DTMF in the audio of a leg's party, too (for peers without RFC 4733); dear, so only while asked."""
 
     def set_codes(self, leg_id: str, codes: Sequence[str]) -> None:
         """Watch for feature codes (``*1``) dialled on a leg. Digits that may become one are held back from everybody
-        for up to two seconds each; a code gives ``Code``, anything else is passed on late.
+        for up to two seconds each; a code gives ``Code``, anything else is passed on late. No codes: no watch.
+
+        Only RFC 4733 digits can be held back. Where tones are looked for as well (``detect_tones``) a code that is
+        dialled so is told, too, but by then its tones have been heard and taped.
         """
 
     def play(self, leg_id: str, play_id: str, source: Path | bytes, *, loop: bool = False) -> None:

@@ -27,48 +27,26 @@ from earwitness.media.engine import wire
 from earwitness.media.engine.clock import WallClock
 from earwitness.media.engine.crew import Crew
 from earwitness.media.engine.interface import (
-    Activity,
     Beep,
-    Code,
-    Digit,
     EngineError,
     EngineLost,
     EngineRestored,
     EventHandler,
-    FirstPacket,
-    Gap,
-    LegFailed,
     LocalMedia,
-    MediaEvent,
     NoPortsError,
     PlayEnded,
     Remote,
-    Silence,
-    SourceChanged,
     TapeClosed,
     TapeFailed,
-    TapeOpened,
 )
-from earwitness.media.engine.seats import Dialling, Leg, Mix, Play, Seat, Tape
+from earwitness.media.engine.mixes import Mixes
+from earwitness.media.engine.moves import Moves
+from earwitness.media.engine.seats import Dialling, Leg, Play, Seat, Tape
 from earwitness.media.engine.sources import Sources
 from earwitness.media.rtp import arena
 from earwitness.media.rtp.ports import PortRange, PortsExhausted, keep_stamping
 
 log = structlog.get_logger()
-
-EVENTS: dict[str, type[MediaEvent]] = {
-    "first_packet": FirstPacket,
-    "source_changed": SourceChanged,
-    "digit": Digit,
-    "code": Code,
-    "silence": Silence,
-    "activity": Activity,
-    "gap": Gap,
-    "play_ended": PlayEnded,
-    "tape_opened": TapeOpened,
-    "tape_failed": TapeFailed,
-    "leg_failed": LegFailed,
-}
 
 
 class OurEngine:
@@ -111,11 +89,12 @@ class OurEngine:
         self._legs: dict[str, Leg] = {}
         self._tapes: dict[str, Leg] = {}
         self._groups: dict[str, tuple[Seat, int]] = {}
-        self._mixes: dict[str, Mix] = {}
         self._sources = Sources()
         self._generation = 0
         self._stamper = keep_stamping()
         self._changed = asyncio.Event()
+        self._mixes = Mixes(self._send)
+        self._moves = Moves(self._seats, self._clock.now_us, self._send)
         self._crew = Crew(socket_path, self._hello, self._seats, self._event, self._lost, hang_s)
 
     # --- life
@@ -220,8 +199,7 @@ class OurEngine:
         if one.seat is not other.seat:
             raise EngineError("these legs live in different media processes: give them one group")
         for leg in (one, other):
-            self._unpeer(leg)
-            self._leave_mix(leg)
+            self._mixes.part(leg)
         one.peer, other.peer = other, one
         self._send(one.seat, ["connect", one.slot, other.slot])
 
@@ -229,42 +207,12 @@ class OurEngine:
         """See ``MediaEngine``."""
         leg = self._legs.get(leg_id)
         if leg is not None:
-            self._unpeer(leg)
-            self._leave_mix(leg)
+            self._mixes.part(leg)
             self._send(leg.seat, ["disconnect", leg.slot])
 
     def mix(self, mix_id: str, legs: Sequence[str]) -> None:
         """See ``MediaEngine``. Raises EngineError as ``connect`` does."""
-        members = [self._legs[leg_id] for leg_id in dict.fromkeys(legs) if leg_id in self._legs]
-        mix = self._mixes.get(mix_id) or Mix(mix_id, [])
-        seats = {leg.seat.number: leg.seat for leg in [*mix.members, *members]}
-        if len(seats) > 1:
-            raise EngineError("these legs live in different media processes: give them one group")
-        for leg in members:
-            self._unpeer(leg)
-            if leg.mix is not mix:
-                self._leave_mix(leg)
-        for leg in mix.members:
-            leg.mix = None
-        mix.members = members
-        for leg in members:
-            leg.mix = mix
-        for seat in seats.values():
-            self._tell_mix(seat, mix)
-
-    def _leave_mix(self, leg: Leg) -> None:
-        mix, leg.mix = leg.mix, None
-        if mix is not None:
-            mix.members.remove(leg)
-            self._tell_mix(leg.seat, mix)
-
-    def _tell_mix(self, seat: Seat, mix: Mix) -> None:
-        if mix.members:
-            self._mixes[mix.mix_id] = seat.mixes[mix.mix_id] = mix
-        else:
-            self._mixes.pop(mix.mix_id, None)
-            seat.mixes.pop(mix.mix_id, None)
-        self._send(seat, mix.message())
+        self._mixes.set(mix_id, [self._legs[leg_id] for leg_id in dict.fromkeys(legs) if leg_id in self._legs])
 
     def move_leg(self, leg_id: str, group: str) -> None:
         """See ``MediaEngine``. Raises EngineError when the leg is connected or taped, NoPortsError when the media
@@ -282,39 +230,8 @@ class OurEngine:
         self._groups[group] = (seat, count + 1)
         leg.group = group
         if seat is not leg.seat:
-            self._move(leg, seat)
-
-    def _move(self, leg: Leg, seat: Seat) -> None:
-        """To another process, which waits until the present one has let go of the sockets."""
-        former, at = leg.seat, self._clock.now_us()
-        ghost = Leg(leg.leg_id, leg.group, former, leg.slot, leg.generation, leg.pair, leg.remote)
-        ghost.heir, ghost.released_at, ghost.waiting = leg, at, leg.waiting
-        former.legs[ghost.slot] = ghost
-        for slot, (owner, tape) in former.tapes.items():
-            if owner is leg:
-                former.tapes[slot] = (ghost, tape)
-        self._send(former, ["release", ghost.slot, at])
-        self._generation += 1
-        leg.seat, leg.slot, leg.generation, leg.waiting = seat, seat.free_legs.pop(), self._generation, True
-        seat.legs[leg.slot] = leg
-        self._send(seat, *leg.message())
-        for message in leg.settings():
-            self._send(seat, message)
-        if leg.play is not None:
-            self._send(seat, *leg.play.message(leg.slot))
-
-    def _released(self, seat: Seat, slot: int, state: list[Any] | None) -> None:
-        ghost = seat.legs.pop(slot, None)
-        if ghost is None or ghost.heir is None:
-            return
-        seat.free_legs.append(slot)
-        leg = ghost.heir
-        leg.state = state or leg.state
-        if any(each.heir is leg for other in self._seats for each in other.legs.values()):
-            return
-        leg.waiting = False
-        if leg.seat.legs.get(leg.slot) is leg:
-            self._send(leg.seat, ["attach", leg.slot, leg.state])
+            self._generation += 1
+            self._moves.begin(leg, seat, self._generation)
 
     def mute(self, leg_id: str, muted: bool) -> None:
         """See ``MediaEngine``."""
@@ -410,7 +327,7 @@ class OurEngine:
         for tape_id in list(leg.tapes):
             self.close_tape(tape_id)
         self._end_play(leg)
-        self._leave_mix(leg)
+        self._mixes.leave(leg)
         leg.closed_at = self._clock.now_us()
         self._leave_group(leg)
         self._send(leg.seat, ["close", leg.slot, leg.closed_at])
@@ -426,12 +343,6 @@ class OurEngine:
         """See ``MediaEngine``."""
         leg = self._legs.get(leg_id)
         return leg.dropped if leg is not None else {}
-
-    @staticmethod
-    def _unpeer(leg: Leg) -> None:
-        if leg.peer is not None:
-            leg.peer.peer = None
-            leg.peer = None
 
     def _end_play(self, leg: Leg) -> None:
         if leg.play is not None:
@@ -461,7 +372,7 @@ class OurEngine:
                 self._ports.release(leg.pair, time.monotonic())
             self._changed.set()
         elif name == "released":
-            self._released(seat, *fields)
+            self._moves.released(seat, *fields)
             self._changed.set()
         elif name == "digits_sent":
             leg = seat.legs.get(fields[0])
@@ -482,4 +393,4 @@ class OurEngine:
                 leg = self._legs.get(fields[0])
                 if leg is not None and leg.play is not None and leg.play.play_id == fields[1]:
                     self._end_play(leg)
-            self._on_event(EVENTS[name](*fields))
+            self._on_event(wire.EVENTS[name](*fields))

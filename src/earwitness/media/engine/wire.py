@@ -39,10 +39,40 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from earwitness.media.engine.interface import Beep, Codec, Remote
+from earwitness.media.engine.interface import (
+    Activity,
+    Beep,
+    Code,
+    Codec,
+    Digit,
+    FirstPacket,
+    Gap,
+    LegFailed,
+    MediaEvent,
+    PlayEnded,
+    Remote,
+    Silence,
+    SourceChanged,
+    TapeFailed,
+    TapeOpened,
+)
 
 MESSAGE_SIZE = 128 * 1024
 MAX_FDS = 4
+EVENTS: dict[str, type[MediaEvent]] = {
+    "first_packet": FirstPacket,
+    "source_changed": SourceChanged,
+    "digit": Digit,
+    "code": Code,
+    "silence": Silence,
+    "activity": Activity,
+    "gap": Gap,
+    "play_ended": PlayEnded,
+    "tape_opened": TapeOpened,
+    "tape_failed": TapeFailed,
+    "leg_failed": LegFailed,
+}
+"""Events that the edge is told as they are."""
 
 
 class DescriptorsLostError(OSError):

@@ -21,7 +21,7 @@ from earwitness.media.rtp.goertzel import HIGH, KEYS, LOW
 from earwitness.media.rtp.legs import Leg, Legs
 from earwitness.media.rtp.outgoing import named
 from earwitness.media.rtp.packets import DIGITS
-from earwitness.media.rtp.relay import Relay
+from earwitness.media.rtp.sender import Sender
 
 STEP_US = 20_000
 STEPS = 10
@@ -71,11 +71,11 @@ class Row:
 class Dialler:
     """The digits that a media process is sending. ``report`` takes events as (name, fields)."""
 
-    def __init__(self, arena: Arena, relay: Relay, legs: Legs, report: Callable[..., None]) -> None:
+    def __init__(self, arena: Arena, sender: Sender, legs: Legs, report: Callable[..., None]) -> None:
         self._key: Int64 = arena.dial_key
         self._sent: Int64 = arena.dial_sent
         """Step of each leg's row, and from bit ``STEP_BITS`` on the time stamp of the event that is being sent."""
-        self._relay = relay
+        self._sender = sender
         self._legs = legs
         self._report = report
         self._rows: dict[int, tuple[Leg, deque[Row]]] = {}
@@ -128,7 +128,7 @@ class Dialler:
                 except PlayError:
                     row.frames = []
         leg.dialling = True
-        self._relay.route(leg)
+        self._sender.route(leg)
 
     def _recall(self, leg: Leg, row: Row) -> None:
         if self._key[leg.slot] == row.number:
@@ -141,33 +141,33 @@ class Dialler:
     def _end(self, leg: Leg, rows: deque[Row]) -> None:
         row = rows.popleft()
         self._report("digits_sent", leg.slot, row.number)
-        self._relay.outgoing.interrupt(leg.slot)
+        self._sender.outgoing.interrupt(leg.slot)
         if rows:
             self._begin(leg, rows[0])
         else:
             del self._rows[leg.slot]
             leg.dialling = False
-            self._relay.route(leg)
+            self._sender.route(leg)
 
     def _step(self, leg: Leg, row: Row, now: int) -> None:
         if leg.event_pt is not None and not row.frames:
             self._event(leg, row, now)
         elif row.step < len(row.frames):
-            relay = self._relay
+            sender = self._sender
             rate = leg.codecs[row.payload_type][1] if row.payload_type in leg.codecs else RATE
             stamp = row.step * row.ticks
-            relay.outgoing.begin(leg, row.source, rate, now, stamp)
+            sender.outgoing.begin(leg, row.source, rate, now, stamp)
             payload = row.frames[row.step]
-            rows = relay.build_rows(1)
-            relay.rows[rows[0], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
+            rows = sender.build_rows(1)
+            sender.rows[rows[0], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
             one = np.array([leg.slot]), np.array([row.payload_type]), np.array([stamp]), np.array([len(payload)])
-            relay.emit(rows, *one, now)
+            sender.emit(rows, *one, now)
 
     def _event(self, leg: Leg, row: Row, now: int) -> None:
         assert leg.event_pt is not None
         digit, part = row.digits[row.step // STEPS], row.step % STEPS
         rate = leg.codecs[leg.event_pt][1]
-        outgoing = self._relay.outgoing
+        outgoing = self._sender.outgoing
         if not outgoing.started(leg.slot):
             outgoing.begin(leg, row.source, rate, now, 0)
         if part == 0:
@@ -176,4 +176,4 @@ class Dialler:
             end = part >= SOUNDING - 1
             duration = min(part + 1, SOUNDING) * rate // 50
             payload = bytes((DIGITS.index(digit), (0x80 if end else 0) | VOLUME)) + duration.to_bytes(2, "big")
-            self._relay.insert(leg, leg.event_pt, payload, marker=part == 0, timestamp=row.event_stamp, at=now)
+            self._sender.insert(leg, leg.event_pt, payload, marker=part == 0, timestamp=row.event_stamp, at=now)

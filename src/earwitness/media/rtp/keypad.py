@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from earwitness.media.rtp.codes import Codes, Held, Key, Verdict
 from earwitness.media.rtp.legs import Leg, Legs
-from earwitness.media.rtp.outgoing import Outgoing
 from earwitness.media.rtp.packets import DIGITS, payload_offset
+from earwitness.media.rtp.sender import Sender
 from earwitness.media.rtp.tones import Tones
-
-
-class Way(Protocol):
-    """How packets go on that were kept (``relay.Relay``)."""
-
-    outgoing: Outgoing
-
-    def insert(self, leg: Leg, payload_type: int, payload: bytes, *, marker: bool, timestamp: int, at: int) -> None:
-        """Sends a packet of ours between those of a leg's stream."""
-
-    def tape_late(self, leg: Leg, packet: bytes, at: int) -> None:
-        """Tapes what a leg's party sent a while ago."""
 
 
 class Keypad:
     """The digits of all legs. ``report`` takes events as (name, fields)."""
 
-    def __init__(self, way: Way, legs: Legs, report: Callable[..., None]) -> None:
-        self._way = way
+    def __init__(self, sender: Sender, legs: Legs, report: Callable[..., None]) -> None:
+        self._sender = sender
         self._legs = legs
         self._report = report
         self.tones = Tones(legs, self._pressed)
@@ -53,7 +40,7 @@ class Keypad:
         """A telephone event of a leg with codes; it goes nowhere but by ``_settle``."""
         assert leg.codes is not None
         if leg.peer is not None and self._legs.peer[leg.slot] >= 0 and self._legs.can_send[leg.peer.slot]:
-            self._way.outgoing.withhold(leg.peer.slot, 1)
+            self._sender.outgoing.withhold(leg.peer.slot, 1)
         payload = packet[payload_offset(packet) :]
         if len(payload) < 4 or payload[0] >= len(DIGITS):
             return
@@ -88,10 +75,10 @@ class Keypad:
             self._report("code", leg.leg_id, verdict.code, at)
 
     def _pass(self, leg: Leg, held: Held, packet: bytes, at: int) -> None:
-        legs, outgoing = self._legs, self._way.outgoing
+        legs, outgoing = self._legs, self._sender.outgoing
         if legs.muted[leg.slot]:
             return
-        self._way.tape_late(leg, packet, at)
+        self._sender.tape_late(leg, packet, at)
         for listener in list(leg.listeners.values()):
             listener(packet[1] & 0x7F, packet, at)
         other = leg.peer
@@ -103,7 +90,7 @@ class Keypad:
         payload = packet[payload_offset(packet) :]
         candidate = outgoing.next(other.slot, at).timestamp
         stamp, begins = leg.passing.stamp(held.key, candidate, payload[2] << 8 | payload[3])
-        self._way.insert(other, other.event_pt, payload, marker=begins, timestamp=stamp, at=at)
+        self._sender.insert(other, other.event_pt, payload, marker=begins, timestamp=stamp, at=at)
 
 
 def _key(packet: bytes) -> Key:

@@ -23,7 +23,7 @@ from earwitness.media.rtp.jitter import Jitter
 from earwitness.media.rtp.legs import Leg, Legs
 from earwitness.media.rtp.outgoing import named
 from earwitness.media.rtp.packets import COMFORT_NOISE, payload_offset
-from earwitness.media.rtp.relay import Relay
+from earwitness.media.rtp.sender import Sender
 
 log = structlog.get_logger()
 
@@ -120,13 +120,12 @@ class Mix:
 class Mixer:
     """The mixes of a media process."""
 
-    def __init__(self, relay: Relay, legs: Legs) -> None:
-        self._relay = relay
+    def __init__(self, sender: Sender, legs: Legs) -> None:
+        self._sender = sender
         self._legs = legs
         self._mixes: dict[str, Mix] = {}
         self._by_slot: dict[int, Member] = {}
         self._frame = 0
-        relay.format_changed = self.format_changed
 
     @property
     def active(self) -> bool:
@@ -224,7 +223,7 @@ class Mixer:
         if self._by_slot.get(slot) is member:
             del self._by_slot[slot]
             self._legs.listen(member.leg, "mix", None)
-            self._relay.outgoing.interrupt(slot)
+            self._sender.outgoing.interrupt(slot)
 
     def _settle(self, mix: Mix) -> None:
         """Chooses codecs and rate."""
@@ -271,20 +270,20 @@ class Mixer:
 
     def _pass_digit(self, member: Member, rate: int, ssrc: int, timestamp: int, payload: bytes, at: int) -> None:
         """A telephone event goes to all others that have negotiated such."""
-        mix, relay = member.mix, self._relay
+        mix, sender = member.mix, self._sender
         for slot, other in mix.members.items():
             leg = other.leg
             if other is member or leg.event_pt is None or len(payload) < 4 or not self._legs.can_send[slot]:
                 continue
-            if not relay.outgoing.started(slot):
+            if not sender.outgoing.started(slot):
                 continue
             theirs = leg.codecs[leg.event_pt][1]
             duration = min((payload[2] << 8 | payload[3]) * theirs // rate, 0xFFFF)
             passing = mix.passing.setdefault((member.leg.slot, slot), Passing())
-            candidate = relay.outgoing.next(slot, at).timestamp
+            candidate = sender.outgoing.next(slot, at).timestamp
             stamp, begins = passing.stamp((ssrc, timestamp), candidate, duration)
             event = payload[:2] + duration.to_bytes(2, "big")
-            relay.insert(leg, leg.event_pt, event, marker=begins, timestamp=stamp, at=at)
+            sender.insert(leg, leg.event_pt, event, marker=begins, timestamp=stamp, at=at)
 
     # --- what they are sent
 
@@ -315,7 +314,7 @@ class Mixer:
         heard = np.repeat(total, np.diff(starts, append=len(members)), axis=0) - said
         can_send = self._legs.can_send
         sent = [n for n, member in enumerate(members) if member.codec is not None and can_send[member.leg.slot]]
-        beeper = self._relay.beeper
+        beeper = self._sender.beeper
         for n in sent if beeper.active else ():
             tone = beeper.tone(members[n].leg.slot, size, rate)
             if tone is not None:
@@ -326,9 +325,9 @@ class Mixer:
     def _send(
         self, members: list[Member], heard: np.ndarray[tuple[int, ...], np.dtype[np.int32]], frame: int, now: int
     ) -> None:
-        relay = self._relay
+        sender = self._sender
         samples: I16 = np.clip(heard, -32768, 32767).astype(np.int16)
-        rows = relay.build_rows(len(members))
+        rows = sender.build_rows(len(members))
         lengths: Int64 = np.full(len(members), 160)
         for name, law in (("pcmu", mu_law), ("pcma", a_law)):
             by_table = [
@@ -338,16 +337,16 @@ class Mixer:
             ]
             if by_table:
                 coded: U8 = law(samples[by_table])
-                relay.rows[rows[by_table], PAYLOAD + 12 : PAYLOAD + 172] = coded
+                sender.rows[rows[by_table], PAYLOAD + 12 : PAYLOAD + 172] = coded
         for n, member in enumerate(members):
             if member.encoder is not None:
                 payload = member.encoder.encode(samples[n])[: MAX_PACKET - 12]
-                relay.rows[rows[n], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
+                sender.rows[rows[n], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
                 lengths[n] = len(payload)
         stamps = np.array([frame * codecs.ticks(member.codec) for member in members if member.codec is not None])
         for n, member in enumerate(members):
             assert member.codec is not None
-            relay.outgoing.begin(member.leg, member.mix.source, member.codec[1], now, int(stamps[n]))
+            sender.outgoing.begin(member.leg, member.mix.source, member.codec[1], now, int(stamps[n]))
         slots = np.array([member.leg.slot for member in members])
         payload_types = np.array([member.payload_type for member in members])
-        relay.emit(rows, slots, payload_types, stamps, lengths, now, beeped=True)
+        sender.emit(rows, slots, payload_types, stamps, lengths, now, beeped=True)

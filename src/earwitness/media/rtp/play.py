@@ -18,7 +18,7 @@ from earwitness.media.rtp.arena import PAYLOAD, Arena, Bool, Int64, UInt64
 from earwitness.media.rtp.frames import Frames, Library, PlayError
 from earwitness.media.rtp.legs import Leg, Legs
 from earwitness.media.rtp.outgoing import named
-from earwitness.media.rtp.relay import Relay
+from earwitness.media.rtp.sender import Sender
 
 FRAME_US = 20_000
 CATCH_UP = 10
@@ -57,11 +57,11 @@ class Audience:
 class Player:
     """The plays of a media process."""
 
-    def __init__(self, arena: Arena, relay: Relay, legs: Legs, report: Callable[..., None]) -> None:
+    def __init__(self, arena: Arena, sender: Sender, legs: Legs, report: Callable[..., None]) -> None:
         self._key: Int64 = arena.play_key
         self._sent: Int64 = arena.play_sent
         """Frames of each leg's play that are sent or skipped."""
-        self._relay = relay
+        self._sender = sender
         self._legs = legs
         self._report = report
         self._plays: dict[int, Play] = {}
@@ -93,7 +93,7 @@ class Player:
         self._plays[leg.slot] = Play(leg, play_id, loop, at, chosen, frames, named("play " + play_id), resumed)
         self._audiences = None
         leg.playing = True
-        self._relay.route(leg)
+        self._sender.route(leg)
 
     def stop(self, leg: Leg, play_id: str, now: int) -> None:
         """Stops a play."""
@@ -175,23 +175,23 @@ class Player:
                 self._end(audience.plays[index], now)
 
     def _send(self, audience: Audience, chosen: Int64, numbers: Int64, now: int) -> None:
-        relay, frames, slots = self._relay, audience.frames, audience.slots[chosen]
-        rows = relay.build_rows(len(chosen))
+        sender, frames, slots = self._sender, audience.frames, audience.slots[chosen]
+        rows = sender.build_rows(len(chosen))
         which = numbers % len(frames.lengths)
         width = frames.payloads.shape[1]
-        relay.rows[rows, PAYLOAD + 12 : PAYLOAD + 12 + width] = frames.payloads[which]
+        sender.rows[rows, PAYLOAD + 12 : PAYLOAD + 12 + width] = frames.payloads[which]
         stamps = numbers * frames.ticks
-        for place in np.flatnonzero(relay.outgoing.source[slots] != audience.sources[chosen]).tolist():
+        for place in np.flatnonzero(sender.outgoing.source[slots] != audience.sources[chosen]).tolist():
             play = audience.plays[int(chosen[place])]
-            relay.outgoing.begin(play.leg, play.source, frames.codec[1], now, int(stamps[place]))
-        relay.emit(rows, slots, audience.payload_types[chosen], stamps, frames.lengths[which], now)
+            sender.outgoing.begin(play.leg, play.source, frames.codec[1], now, int(stamps[place]))
+        sender.emit(rows, slots, audience.payload_types[chosen], stamps, frames.lengths[which], now)
 
     def _end(self, play: Play, now: int, error: str | None = None) -> None:
         del self._plays[play.leg.slot]
         self._audiences = None
         self._key[play.leg.slot] = 0
         play.leg.playing = False
-        self._relay.route(play.leg)
+        self._sender.route(play.leg)
         if not play.leg.leaving:
             self._report("play_ended", play.leg.leg_id, play.play_id, now, error)
 

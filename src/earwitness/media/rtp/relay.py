@@ -31,10 +31,9 @@ import structlog
 from earwitness.media.engine.clock import KernelTime
 from earwitness.media.rtp import packets
 from earwitness.media.rtp.arena import NAME, PAYLOAD, ROW, Arena, Bool, Int64, UInt64
-from earwitness.media.rtp.beep import Beeper
 from earwitness.media.rtp.keypad import Keypad
-from earwitness.media.rtp.legs import DROP_PT, DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
-from earwitness.media.rtp.outgoing import Outgoing, relayed_from
+from earwitness.media.rtp.legs import DROP_REASONS, MALFORMED, NOT_RECEIVING, STRANGER, Leg, Legs
+from earwitness.media.rtp.sender import Sender
 from earwitness.media.rtp.sweep import Batch, Sweep
 from earwitness.media.tape.writer import Tapes
 
@@ -66,20 +65,12 @@ class Relay:
         self._tapes = tapes
         self._legs = legs
         self._report = report
-        self._first_scratch = arena.layout.rows
-        self.outgoing = Outgoing(arena)
-        """The streams that are sent to the legs."""
-        self.beeper = Beeper(legs)
-        self.keypad = Keypad(self, legs, report)
+        self.sender = Sender(arena, sweep, tapes, legs)
+        self.keypad = Keypad(self.sender, legs, report)
         self.format_changed: Callable[[Leg], None] = lambda leg: None
         """Called when a leg sends another payload type than before."""
-        self.rows = arena.rows
-        """All rows, shape (rows, ROW)."""
-        self._names_address = int(legs.names.ctypes.data)
         self.received = 0
         """Valid RTP packets."""
-        self.refused = 0
-        """Packets that the kernel did not take for sending."""
 
     def tick(self, commands: Callable[[], None]) -> int:
         """One tick; returns how many packets were read.
@@ -198,7 +189,7 @@ class Relay:
                 part = slice(start, index)
                 self._forward(rows[part], lengths[part], leg[part], arrival[part], first8[part], ssrc[part], pt[part])
             if index < len(rows):
-                event = self.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
+                event = self._arena.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
                 self.keypad.hold(legs.by_slot[int(leg[index])], event, int(arrival[index]))
             start = index + 1
 
@@ -228,136 +219,22 @@ class Relay:
             out_rows, out_lengths, out_at, target = rows[sends], lengths[sends], arrival[sends], target[sends]
             pt, source, first8, ssrc = pt[sends], leg[sends], first8[sends], ssrc[sends]
         if len(out_rows):
-            out_rows, out_lengths, sends = self._number(out_rows, out_lengths, source, target, pt, first8, ssrc, out_at)
+            out_rows, out_lengths, sends = self.sender.number(
+                out_rows, out_lengths, source, target, pt, first8, ssrc, out_at
+            )
             if not sends.all():
                 out_at, target = out_at[sends], target[sends]
-            self.send(out_rows, out_lengths, 2 * target)
-        self.tape(leg, 0, rows, lengths, arrival)
+            self.sender.send(out_rows, out_lengths, 2 * target)
+        self.sender.tape(leg, 0, rows, lengths, arrival)
         if len(out_rows):
-            self.tape(target, 1, out_rows, out_lengths, out_at)
-
-    def tape(
-        self, leg: Int64, channel: int, rows: Int64, lengths: Int64, arrival: Int64, *, rtcp: bool = False
-    ) -> None:
-        """Packets of legs (in order for each) go onto a channel of whatever tapes the legs have."""
-        for tap in self._legs.taps:
-            slots = tap[leg]
-            taped = slots >= 0
-            if taped.all():
-                self._tapes.append(2 * slots + channel, rows, lengths, arrival, rtcp=rtcp)
-            elif taped.any():
-                self._tapes.append(2 * slots[taped] + channel, rows[taped], lengths[taped], arrival[taped], rtcp=rtcp)
-
-    def send(self, rows: Int64, lengths: Int64, sockets: Int64) -> None:
-        """Sends packets that lie in arena rows to where their sockets send to."""
-        addresses = (rows * ROW + (self._arena.rows_address + PAYLOAD)).astype(np.uint64)
-        names = (sockets * 32 + self._names_address).astype(np.uint64)
-        self.refused += self._sweep.send(addresses, lengths, sockets, names, self._legs.name_lengths[sockets])
-
-    def tape_late(self, leg: Leg, packet: bytes, at: int) -> None:
-        """Tapes a packet that a leg's party sent a while ago."""
-        row = self._first_scratch - 1 + self._arena.layout.rows
-        self.rows[row, PAYLOAD : PAYLOAD + len(packet)] = np.frombuffer(packet, np.uint8)
-        self.tape(np.array([leg.slot]), 0, np.array([row]), np.array([len(packet)]), np.array([at]))
-
-    def emit(
-        self,
-        rows: Int64,
-        slots: Int64,
-        payload_types: Int64,
-        stamps: Int64,
-        lengths: Int64,
-        at: int,
-        *,
-        beeped: bool = False,
-    ) -> None:
-        """Sends and tapes one frame of ours to each of some legs; their streams have begun (``Outgoing.begin``).
-
-        :param rows: where the payloads lie, 12 bytes after ``PAYLOAD``
-        :param stamps: time stamps by the source's own count
-        :param lengths: bytes of each payload
-        :param beeped: they have their beeps already
-        """
-        times = np.full(len(rows), at)
-        self.outgoing.frames(rows, slots, payload_types, stamps, times)
-        lengths = lengths + 12
-        if not beeped and self.beeper.active and self.beeper.sounding[slots].any():
-            lengths = self.beeper.over(self.rows, rows, lengths, slots)
-        self.send(rows, lengths, 2 * slots)
-        self.tape(slots, 1, rows, lengths, times)
-
-    def beep(self, now: int) -> None:
-        """Sends the beeps of legs that are sent nothing else."""
-        for leg, payload_type, stamp, payload in self.beeper.alone(self.outgoing, now):
-            rows = self.build_rows(1)
-            self.rows[rows[0], PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
-            one = np.array([leg.slot]), np.array([payload_type]), np.array([stamp]), np.array([len(payload)])
-            self.emit(rows, *one, now, beeped=True)
-
-    def build_rows(self, count: int) -> Int64:
-        """Rows to build packets in (as many as can be received at once), good until the next batch or call."""
-        return np.arange(self._first_scratch, self._first_scratch + count)
-
-    def _number(
-        self,
-        rows: Int64,
-        lengths: Int64,
-        leg: Int64,
-        target: Int64,
-        pt: Int64,
-        first8: UInt64,
-        ssrc: np.ndarray[Any, Any],
-        arrival: Int64,
-    ) -> tuple[Int64, Int64, Bool]:
-        """Payload types, sequence numbers, time stamps and SSRC as the other side's stream has them, and its beep.
-
-        :returns: rows to send, copies where something differs, and their lengths; which of the packets these are
-        """
-        keep: Bool = np.ones(len(rows), np.bool_)
-        changed: Bool = np.zeros(len(rows), np.bool_)
-        if self._legs.rewrites[leg].any():
-            renamed = self._legs.pt_map[leg, pt]
-            keep = renamed != DROP_PT
-            changed = keep & (renamed != pt)
-            first8 = (first8 & ~np.uint64(0x7F00)) | (renamed.astype(np.uint64) << np.uint64(8) & np.uint64(0x7F00))
-            if not keep.all():
-                rows, lengths, leg, target, arrival = rows[keep], lengths[keep], leg[keep], target[keep], arrival[keep]
-                first8, ssrc, changed = first8[keep], ssrc[keep], changed[keep]
-        heads, shifted = self.outgoing.relay(relayed_from(leg, ssrc), target, first8, arrival, self._legs.by_slot)
-        beeping = self.beeper.active and bool(self.beeper.sounding[target].any())
-        if beeping:
-            shifted |= self.beeper.sounding[target]
-        differs = np.flatnonzero(changed | shifted)
-        if len(differs):
-            scratch = self._copies(rows[differs], int(lengths[differs].max()))
-            self.outgoing.write(scratch, target[differs], heads[differs])
-            rows = rows.copy()
-            rows[differs] = scratch
-            if beeping:
-                lengths = self.beeper.over(self.rows, rows, lengths, target)
-        return rows, lengths, keep
-
-    def _copies(self, rows: Int64, most: int) -> Int64:
-        """Packets in rows of their own, to be changed."""
-        scratch = self.build_rows(len(rows))
-        self.rows[scratch, PAYLOAD : PAYLOAD + most] = self.rows[rows, PAYLOAD : PAYLOAD + most]
-        return scratch
+            self.sender.tape(target, 1, out_rows, out_lengths, out_at)
 
     def _listen(self, indices: Int64, rows: Int64, lengths: Int64, leg: Int64, pt: Int64, arrival: Int64) -> None:
         for index in indices.tolist():
-            packet = self.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
+            packet = self._arena.rows[int(rows[index]), PAYLOAD : PAYLOAD + int(lengths[index])].tobytes()
             owner = self._legs.by_slot[int(leg[index])]
             for listener in list(owner.listeners.values()):
                 listener(int(pt[index]), packet, int(arrival[index]))
-
-    def insert(self, leg: Leg, payload_type: int, payload: bytes, *, marker: bool, timestamp: int, at: int) -> None:
-        """Sends a packet of ours between those of the leg's stream."""
-        row = self._first_scratch - 1 + self._arena.layout.rows
-        self.rows[row, PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
-        self.outgoing.insert(np.array([row]), leg.slot, payload_type, marker, timestamp)
-        rows, lengths, slots = np.array([row]), np.array([12 + len(payload)]), np.array([leg.slot])
-        self.send(rows, lengths, 2 * slots)
-        self.tape(slots, 1, rows, lengths, np.array([at]))
 
     def _changed(self, slot: int, row: int, length: int, pt: int, ssrc: np.uint32, at: int) -> None:
         """First packets, changes of source, digits and the end of a silence."""
@@ -371,7 +248,7 @@ class Relay:
             self._report("first_packet", leg.leg_id, at)
         if legs.events[slot, pt]:
             if leg.codes is None:
-                self.keypad.event(leg, self.rows[row, PAYLOAD : PAYLOAD + length].tobytes(), at)
+                self.keypad.event(leg, self._arena.rows[row, PAYLOAD : PAYLOAD + length].tobytes(), at)
         elif pt != packets.COMFORT_NOISE:
             if legs.last_pt[slot] >= 0:
                 cause = "ssrc" if ssrc != legs.last_ssrc[slot] else "payload_type"
@@ -440,22 +317,8 @@ class Relay:
         leg.latched = address
         legs.source[leg.slot] = key
         legs.last_at[leg.slot] = at
-        self.route(leg)
+        self.sender.route(leg)
         return True
-
-    def route(self, leg: Leg) -> None:
-        """Sets where a leg's packets go: to the latched source, else to the address of the SDP (RFC 4961)."""
-        address = leg.latched or leg.remote
-        self._legs.set_destination(leg, address)
-        rtcp = leg.latched_rtcp
-        if rtcp is None and not leg.mux:
-            rtcp = leg.remote_rtcp
-            if leg.latched and leg.remote and leg.latched[0] != leg.remote[0]:
-                rtcp = (leg.latched[0], leg.latched[1] + 1) if leg.latched[1] < 65535 else None
-        self._legs.set_destination(leg, rtcp, rtcp=True)
-        can_play = leg.sending and not (leg.dialling or leg.waiting) and address is not None and address[1] > 0
-        self._legs.can_play[leg.slot] = can_play
-        self._legs.can_send[leg.slot] = can_play and not leg.playing
 
     def _rtcp(self, batch: Batch, index: int, leg: Leg, packet: np.ndarray[Any, Any], block: UInt64, at: int) -> None:
         legs, slot = self._legs, leg.slot
@@ -472,17 +335,21 @@ class Relay:
             return
         if not muxed and leg.latched_rtcp != address:
             leg.latched_rtcp = address
-            self.route(leg)
+            self.sender.route(leg)
         rows, lengths, arrival = batch.rows[index : index + 1], batch.lengths[index : index + 1], np.array([at])
         other = leg.peer
         plain = other is not None and legs.peer[slot] >= 0 and not other.playing
         # (who is sent a stream of our making has no use for reports about another one)
-        if other is not None and plain and not (self.outgoing.shifted(slot) or self.outgoing.shifted(other.slot)):
+        if (
+            other is not None
+            and plain
+            and not (self.sender.outgoing.shifted(slot) or self.sender.outgoing.shifted(other.slot))
+        ):
             socket = 2 * other.slot + (0 if other.mux else 1)
             if legs.name_lengths[socket]:
-                self.send(rows, lengths, np.array([socket]))
-                self.tape(np.array([other.slot]), 1, rows, lengths, arrival, rtcp=True)
-        self.tape(np.array([slot]), 0, rows, lengths, arrival, rtcp=True)
+                self.sender.send(rows, lengths, np.array([socket]))
+                self.sender.tape(np.array([other.slot]), 1, rows, lengths, arrival, rtcp=True)
+        self.sender.tape(np.array([slot]), 0, rows, lengths, arrival, rtcp=True)
 
     def _overflows(self, batch: Batch, block: UInt64, leg: Int64, arrival: Int64) -> None:
         legs = self._legs
