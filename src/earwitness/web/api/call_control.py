@@ -33,8 +33,8 @@ ON_BEHALF = "conversation:agentlessCall:add"
 STATES = ("alerting", "dialing", "contacting", "offering", "connected", "disconnected", "terminated", "converting",
           "uploading", "transmitting", "parked", "none")  # fmt: skip
 RECORDING_STATES = ("ACTIVE", "PAUSED", "NONE")
-DIGITS = frozenset("0123456789*#ABCDabcd,")
-MOST_DIGITS = 100
+DIGITS = frozenset("0123456789*#ABCD")
+MOST_DIGITS = 64
 
 
 class ParticipantChange(RequestBody):
@@ -219,11 +219,7 @@ def _hang_up(parts: Services, caller: Caller, seen: Seen, person: Participant, a
         raise missing_permissions((DISCONNECT,), every=True)
     if person.end is not None or not seen.in_progress:
         return
-    do = "disconnect"
-    if _consults(seen, person):
-        do = "consult_complete"
-    elif person.purpose == "agent" and person.connected is None and person.legs:
-        do = "alert_reject"
+    do = "consult_complete" if _consults(seen, person) else "disconnect"
     command(parts, caller, seen, do, participant=person.participant_id)
 
 
@@ -317,11 +313,21 @@ def record_snippet(
     each_time=True,
 )
 def send_digits(caller: Signed, parts: Parts, conversationId: str, participantId: str, body: DigitsBody) -> None:
-    """Presses keys towards a participant. What was pressed is nowhere written down."""
+    """Presses keys towards an external participant, or on behalf of a user to the others.
+
+    What was pressed is nowhere written down.
+    """
     digits = (body.digits or "").upper()
     if not digits or len(digits) > MOST_DIGITS or not set(digits) <= DIGITS:
-        raise bad_request(f"digits are 1 to {MOST_DIGITS} of 0-9, A-D, * and #, or a comma to wait.", "digits")
+        raise bad_request(f"digits are 1 to {MOST_DIGITS} of 0-9, A-D, * and #.", "digits")
     seen = call_in_progress(parts, caller, conversationId)
-    seen.present(participantId)
+    person = seen.present(participantId)
     require_control(parts, caller, seen, caller.user_id)
-    command(parts, caller, seen, "digits", participant=participantId, digits=digits)
+    presser = person if person.user_id is not None else (seen.own(caller.user_id) or _colleague(seen) or person)
+    command(parts, caller, seen, "digits", participant=presser.participant_id, digits=digits)
+
+
+def _colleague(seen: Seen) -> Participant | None:
+    """Somebody of ours who is on the call."""
+    people = (item for item in seen.timeline.participants if item.user_id is not None and item.end is None)
+    return next((item for item in people if item.connected is not None), None)

@@ -201,7 +201,7 @@ def _set_secure(
     attributes = merged({} if replace else now.attributes, change)
     if attributes != now.attributes:
         text = json.dumps({"version": now.version + 1, "attributes": attributes})
-        if len(text) > participant_data.MOST_CHARACTERS:
+        if len(text) > participant_data.LONGEST_VALUE:
             raise bad_request("There are too many secure attributes.", "attributes", "invalid.value")
         _keep(parts, caller, seen, _anchor(seen), {SECURE: text})
     return Response(status_code=202)

@@ -19,6 +19,7 @@ SECURE = "earwitness.secure"
 MOST = 100
 MOST_CHARACTERS = 20_000
 """Of all names and values of a change."""
+LONGEST_VALUE = 4000
 HIDDEN = (TAG, SECURE)
 CONSENT_STATES = {"granted": "granted", "refused": "denied", "unset": "unset"}
 """Ours -> the contract's (C11)."""
@@ -78,4 +79,6 @@ def settable(change: dict[str, str | None]) -> dict[str, str | None]:
         raise bad_request(f"Attributes may have {MOST_CHARACTERS} characters.", "attributes", "invalid.value")
     if any(not name.strip() for name in change):
         raise bad_request("An attribute needs a name.", "attributes", "invalid.value")
+    if any(len(value or "") > LONGEST_VALUE for value in change.values()):
+        raise bad_request(f"An attribute may have {LONGEST_VALUE} characters.", "attributes", "invalid.value")
     return {name: value for name, value in change.items() if not name.startswith(OURS)}

@@ -253,7 +253,7 @@ def _free(parts: Services, person: Participant) -> None:
     if person.user_id is None:
         return
     try:
-        parts.edge.end_acw(person.user_id)
+        parts.edge.end_acw(person.user_id, person.participant_id)
     except ApiError as error:
         log.warning("web.agent_not_freed", user_id=person.user_id, error=error.message)
 

@@ -98,12 +98,13 @@ class EdgeControl:
         body = {key: value for key, value in given.items() if value is not None}
         self._call("PUT", f"/agents/{_segment(user_id)}", body)
 
-    def end_acw(self, user_id: str) -> None:
-        """The agent's after-call work is done: it may get the next call.
+    def end_acw(self, user_id: str, participant_id: str | None = None) -> None:
+        """The agent's after-call work is done (that of a participant, of several): it may get the next call.
 
         :raises ApiError: 503, no edge answers.
         """
-        self._call("DELETE", f"/agents/{_segment(user_id)}/acw")
+        which = f"?participant={_segment(participant_id)}" if participant_id is not None else ""
+        self._call("DELETE", f"/agents/{_segment(user_id)}/acw{which}")
 
     def queues(self) -> list[dict[str, Any]]:
         """How many wait in each queue, and who could answer.
