@@ -198,8 +198,12 @@ class ScriptedCall:
         return self.request("REFER", b"", f"Refer-To: <{goal}>\r\nReferred-By: {by[0]}\r\n{extra}")
 
     def wait_transferred(self, within_s: float = 15.0) -> str:
-        """The outcome of the REFER as the peer told it, e.g. ``SIP/2.0 200 OK``; empty when it hung up first."""
+        """The outcome of the REFER as the peer told it, e.g. ``SIP/2.0 200 OK``; empty when it hung up and, within two
+        more seconds, told nothing.
+        """
         self.phone.wait(lambda: bool(self.transferred) or self.state == "ended", "the transfer's outcome", within_s)
+        with self.phone.changed:
+            self.phone.changed.wait_for(lambda: bool(self.transferred), 2.0)
         return self.transferred
 
     def request(self, method: str, body: bytes = b"", extra: str = "") -> SipText:

@@ -228,10 +228,34 @@ def test_the_referrer_hangs_up_before_the_outcome(call: Referred, resp: Any) -> 
     assert [m.status for m in call.put("BYE")] == [200]
     [transfer] = call.transfers
     assert transfer.open
+    transfer.progress(180)
+    assert call.wire.put(resp(first, 200)) == []
     done: list[int] = []
     assert transfer.final(200, done=lambda: done.append(1))
-    assert call.wire.put(resp(first, 481)) == []
+    [final] = call.wire.take()
+    assert told(final)[1:] == ("terminated;reason=noresource", b"SIP/2.0 200 OK\r\n")
+    call.wire.put(resp(final, 481))
     assert done == [1]
+    assert not any(call.wire.settle().values())
+
+
+def test_the_outcome_is_told_although_we_hang_up_at_once(call: Referred, resp: Any) -> None:
+    _, first = call.refer()
+    [transfer] = call.transfers
+    assert transfer.final(200)
+    call.session.bye()
+    assert [m.method for m in call.wire.take()] == ["BYE"]
+    [final] = call.wire.put(resp(first, 200))
+    assert told(final)[2] == b"SIP/2.0 200 OK\r\n"
+    assert not any(call.wire.settle().values())
+
+
+def test_a_referrer_that_forgot_is_told_nothing(call: Referred, resp: Any) -> None:
+    _, first = call.refer()
+    call.put("BYE")
+    call.wire.put(resp(first, 481))
+    call.transfers[0].final(200)
+    assert call.wire.take() == []
     assert not any(call.wire.settle().values())
 
 

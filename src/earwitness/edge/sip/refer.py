@@ -7,8 +7,9 @@ malformed and else hands out a ``Transfer``:
           -refuse-> OVER
 
 NOTIFYs go one at a time: the next waits for the answer to the last, and of several that wait only the newest is sent.
-A NOTIFY that is refused or not answered ends the subscription and not the call (RFC 5057 §5.1), and so does the
-peer's BYE. Methods that come too late do nothing.
+A NOTIFY that is refused or not answered ends the subscription and not the call (RFC 5057 §5.1). A BYE, of either
+side, ends the call and not the subscription (§4.2): the outcome is told all the same, progress is not. Methods that
+come too late do nothing.
 """
 
 from __future__ import annotations
@@ -212,8 +213,9 @@ class Transfer:
             return
         report, self._next = self._next, None
         session = self._session
-        if report is None or not self._wanted or not session.alive:
-            if self._state is _State.OVER:
+        over = self._state is _State.OVER
+        if report is None or not self._wanted or not (session.alive or over):
+            if over:
                 self._finished()
             return
         self._waits = True
