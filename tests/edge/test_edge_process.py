@@ -19,6 +19,7 @@ import pytest
 from earwitness.domain.configuration import Snapshot, Trunk
 from earwitness.edge import machine, process
 from earwitness.edge.process import Edge, EdgeArguments, run
+from earwitness.edge.sip.locating import Srv
 from earwitness.edge.sip.registrar import Contact, Source
 
 
@@ -150,11 +151,17 @@ def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:
 
 def test_names_of_trunk_servers_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("earwitness.edge.process.look_up", lambda name: ("192.0.2.5",) if name == "sbc.example" else ())
-    trunk = Trunk("t", "b", "n", True, servers=("sbc.example:5070", "gone.example", "192.0.2.9"))
+    records = {"_sip._udp.carrier.example": [Srv(1, 1, 5090, "sbc.example")]}
+    monkeypatch.setattr("earwitness.edge.process.look_up_srv", lambda name: records.get(name, []))
+    servers = ("sbc.example:5070", "gone.example", "192.0.2.9", "carrier.example")
+    trunk = Trunk("t", "b", "n", True, servers=servers)
 
     async def check(edge: Edge) -> None:
         await _until(lambda: edge.switchboard.resolved)
-        assert edge.switchboard.resolved == {"sbc.example": ("192.0.2.5",)}
+        assert edge.switchboard.resolved == {
+            "sbc.example:5070": ("192.0.2.5:5070",),
+            "carrier.example": ("192.0.2.5:5090",),
+        }
         assert edge.switchboard.directory.trunks.identify("192.0.2.5", 5070) == trunk
 
     _running(tmp_path, lambda: Snapshot(1, "o", trunks=(trunk,)), check)

@@ -7,6 +7,10 @@ import ctypes
 import resource
 import socket
 
+import dns.exception
+import dns.resolver
+
+from earwitness.edge.sip.locating import Srv
 from earwitness.edge.sip.sdp import is_unspecified
 
 
@@ -37,11 +41,21 @@ class Routes:
 
 
 def look_up(name: str) -> tuple[str, ...]:
+    """The IP addresses of a host name; none when it does not resolve."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     except OSError:
         return ()
     return tuple(sorted({str(item[4][0]) for item in found}))
+
+
+def look_up_srv(name: str) -> list[Srv]:
+    """The SRV records of a name; none when it has none, or nobody can say."""
+    try:
+        found = dns.resolver.resolve(name, "SRV", lifetime=5)
+    except (dns.exception.DNSException, OSError):
+        return []
+    return [Srv(item.priority, item.weight, item.port, item.target.to_text(omit_final_dot=True)) for item in found]
 
 
 def trim() -> None:

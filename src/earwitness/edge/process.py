@@ -33,9 +33,10 @@ from earwitness.edge.calls.switchboard import ALLOW, Switchboard, SwitchboardOpt
 from earwitness.edge.calls.writer import SpoolSync
 from earwitness.edge.control.app import make_app
 from earwitness.edge.control.server import ControlServer, control_token
-from earwitness.edge.machine import Routes, look_up, raise_file_limit, trim
+from earwitness.edge.machine import Routes, look_up, look_up_srv, raise_file_limit, trim
 from earwitness.edge.prompts import PromptShelf
 from earwitness.edge.sip.events import Address, EndpointConfig, Timers
+from earwitness.edge.sip.locating import locate
 from earwitness.edge.sip.registrar import Registrar
 from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.transport import Transport
@@ -339,18 +340,23 @@ class Edge:
 
     async def _resolve_names(self) -> None:
         """Looks up the trunk servers that are named by host name, now and then, never on the road of a call."""
-        asked: set[str] = set()
+        asked: set[tuple[str, str]] = set()
         while True:
             snapshot = self.switchboard.directory.snapshot
-            names = {split_address(s, None)[0] for t in snapshot.trunks if t.enabled for s in t.servers}
-            names = {name for name in names if not is_address(name)}
+            names = {
+                (server, trunk.transport)
+                for trunk in snapshot.trunks
+                if trunk.enabled
+                for server in trunk.servers
+                if not is_address(split_address(server, None)[0])
+            }
             found = dict(self.switchboard.resolved)
-            for name in names:
-                addresses = await asyncio.to_thread(look_up, name)
-                if addresses:
-                    found[name] = addresses
-                elif name not in asked:
-                    log.warning("a trunk server's name does not resolve", name=name)
+            for server, transport in names:
+                places = await asyncio.to_thread(self._locate, server, transport)
+                if places:
+                    found[server] = places
+                elif (server, transport) not in asked:
+                    log.warning("a trunk server's name does not resolve", name=server)
             asked = names
             if found != self.switchboard.resolved:
                 self.switchboard.resolved = found
@@ -359,6 +365,10 @@ class Edge:
             while waited < self.arguments.resolve_s and self.switchboard.directory.snapshot is snapshot:
                 await asyncio.sleep(self.arguments.poll_s)
                 waited += self.arguments.poll_s
+
+    def _locate(self, server: str, transport: str) -> tuple[str, ...]:
+        chance = self._rng.randint
+        return locate(server, transport, srv=look_up_srv, addresses=look_up, chance=lambda most: chance(0, most))
 
     async def _keep_house(self) -> None:
         """Once a second: bindings that have expired, bindings to save, room on the disk."""

@@ -259,11 +259,11 @@ class Addition(Activity):
         :raises CommandError: it cannot be.
         """
         conversation = self._conversation
-        destination = routing.of_kind(conversation.directory, goal.kind, goal.target)
+        destination = routing.of_kind(conversation.services.directory(), goal.kind, goal.target)
         if not isinstance(destination, routing.Ring | routing.Dial):
             why = destination.why if isinstance(destination, routing.Refuse) else "only users and numbers can be added"
             raise CommandError(409, "conflict", why)
-        groups = conversation.services.reach.groups(conversation.directory, destination)
+        groups = conversation.services.reach.groups(conversation.services.directory(), destination)
         if isinstance(groups, Final):
             raise CommandError(409, "conflict", groups.reason or f"the target answered {groups.status}")
         conversation.do(self)

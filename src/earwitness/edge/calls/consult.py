@@ -51,7 +51,7 @@ class Consult(Activity):
     def begin(self) -> Final | None:
         """Starts it. Gives why it cannot be started; nothing has changed then."""
         conversation = self._conversation
-        destination = routing.of_kind(conversation.directory, self._goal.kind, self._goal.target)
+        destination = routing.of_kind(conversation.services.directory(), self._goal.kind, self._goal.target)
         if isinstance(destination, routing.Refuse):
             return Final(destination.status, destination.why, "rejected")
         if isinstance(destination, routing.Run):
@@ -70,7 +70,7 @@ class Consult(Activity):
             self._search.join()
             self._search.begin()
             return None
-        groups = conversation.services.reach.groups(conversation.directory, destination)
+        groups = conversation.services.reach.groups(conversation.services.directory(), destination)
         if isinstance(groups, Final):
             return groups
         self._start()

@@ -480,6 +480,8 @@ class Conversation:
         self, leg_id: str, participant_id: str, source_host: str, *, trunk: Trunk | None, station: Station | None
     ) -> Leg | EngineError:
         services = self.services
+        if trunk is not None:
+            self.recorder.learn(trunk)
         bind, advertised = services.media_hosts(source_host)
         try:
             media = services.engine.open_leg(leg_id, group=self.id, host=bind)

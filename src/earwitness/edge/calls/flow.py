@@ -159,7 +159,7 @@ class FlowPlayer:
             case do.TransferToQueue() | do.TransferToFlow():
                 self._hand_over(command)
             case do.TransferToUser(user=user, timeout_s=timeout_s):
-                found = conversation.directory.user_named(user)
+                found = conversation.services.directory().user_named(user)
                 self._call("user", found.id if found is not None else "", user, timeout_s)
             case do.TransferToNumber(number=number, timeout_s=timeout_s):
                 self._call("address", number, number, timeout_s)
@@ -232,7 +232,7 @@ class FlowPlayer:
 
     def _hand_over(self, command: do.TransferToQueue | do.TransferToFlow) -> None:
         """To a queue or another flow: the caller is there at once, or nothing has happened."""
-        conversation, directory = self._conversation, self._conversation.directory
+        conversation, directory = self._conversation, self._conversation.services.directory()
         queue = directory.queue_named(command.queue) if isinstance(command, do.TransferToQueue) else None
         flow = directory.flow_named(command.flow) if isinstance(command, do.TransferToFlow) else None
         conversation.handovers += 1
@@ -259,7 +259,8 @@ class FlowPlayer:
     def _call(self, kind: str, target: str, shown: str, timeout_s: float | None) -> None:
         """To a user or a number: the flow goes on if nobody answers."""
         conversation = self._conversation
-        destination = routing.of_kind(conversation.directory, kind, target)
+        directory = conversation.services.directory()
+        destination = routing.of_kind(directory, kind, target)
         if isinstance(destination, routing.Wait | routing.Run):
             self._hand_over(
                 do.TransferToQueue(destination.queue.id)
@@ -270,7 +271,7 @@ class FlowPlayer:
         if isinstance(destination, routing.Refuse):
             self._tell(do.TransferFailed("notFound", destination.why))
             return
-        groups = conversation.services.reach.groups(conversation.directory, destination)
+        groups = conversation.services.reach.groups(directory, destination)
         if isinstance(groups, Final):
             self._tell(do.TransferFailed("unavailable", groups.reason or str(groups.status)))
             return

@@ -12,7 +12,7 @@ from earwitness.edge.calls.directory import Directory
 from earwitness.edge.calls.plan import Attempt, Final, Groups, ToPhone, ToTrunk
 from earwitness.edge.sip.registrar import Registrar
 from earwitness.edge.sip.sdp import is_address
-from earwitness.edge.sip.trunks import split_address
+from earwitness.edge.sip.trunks import places
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Reach:
         resolved: Callable[[], Mapping[str, tuple[str, ...]]],
     ) -> None:
         """:param cannot_record: whether a trunk's calls must be recorded, and cannot be at the moment.
-        :param resolved: addresses of trunk servers named by host name.
+        :param resolved: where trunk servers are that are named by host name; see ``sip.trunks.places``.
         """
         self._registrar = registrar
         self._unix_time = unix_time
@@ -63,8 +63,7 @@ class Reach:
             log.error("this trunk's transport is not supported", trunk=trunk.name, transport=trunk.transport)
             return found
         for server in trunk.servers:
-            host, port = split_address(server, 5060)
-            for address in self._resolved().get(host, (host,)):
+            for address, port in places(server, self._resolved()):
                 if is_address(address):
-                    found.append(ToTrunk(trunk, number, address, port or 5060))  # noqa: PERF401
+                    found.append(ToTrunk(trunk, number, address, port))
         return found

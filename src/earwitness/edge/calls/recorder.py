@@ -94,6 +94,10 @@ class Recorder:
         """Tapes (id and opening) that the engine has been told to close and has not completed."""
         return [(tape.tape_id, tape.openings - 1) for tape in self._tapes.values() if tape.open or tape.closing]
 
+    def learn(self, trunk: Trunk) -> None:
+        """A leg of this trunk comes to the call; one that the conversation did not begin with counts as it is now."""
+        self._settings.setdefault(trunk.id, trunk.recording)
+
     def tape_ids(self) -> list[str]:
         """Of every tape that was ever spoken of."""
         return [tape.tape_id for tape in self._tapes.values()]

@@ -63,7 +63,7 @@ class InDialog:
             return
         other = self._session_for(replaces.call_id, replaces.to_tag, replaces.from_tag)
         other_leg = other.owner if other is not None else None
-        if not isinstance(other_leg, Leg) or other_leg.station is not leg.station:
+        if not isinstance(other_leg, Leg) or other_leg.station is None or other_leg.station.id != leg.station.id:
             asked.refuse(403)  # not 481, which would end this call as well (RFC 5057)
             return
         attended(conversation, leg, other_leg, asked)

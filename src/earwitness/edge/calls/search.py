@@ -85,12 +85,12 @@ class AgentSearch:
         conversation = self._conversation
         if self._over:
             return
-        destination = routing.of_kind(conversation.directory, "user", user_id)
+        destination = routing.of_kind(conversation.services.directory(), "user", user_id)
         self._user_id = user_id
         if not isinstance(destination, routing.Ring):
             conversation.services.hall.declined(self, user_id, "unreachable")
             return
-        groups = conversation.services.reach.groups(conversation.directory, destination)
+        groups = conversation.services.reach.groups(conversation.services.directory(), destination)
         if isinstance(groups, Final):
             conversation.services.hall.declined(self, user_id, "unreachable")
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from earwitness.domain.configuration import Prompt
+from earwitness.edge.calls.directory import Directory
 from earwitness.edge.calls.flow_book import FlowBook
 from earwitness.edge.calls.reach import Reach
 from earwitness.edge.calls.writer import Backlog
@@ -82,6 +83,10 @@ class Services:
     spool: Path
     media_hosts: Callable[[str], tuple[str, str]]
     """SIP address of a peer -> (address to bind its media to, address to advertise or "" for the same)."""
+    directory: Callable[[], Directory]
+    """The configuration of this moment: where to find those who are called. What is recorded goes by the one that the
+    conversation began with.
+    """
     reach: Reach
     hall: Hall
     flows: FlowBook

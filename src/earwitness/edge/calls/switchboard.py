@@ -133,6 +133,7 @@ class Switchboard:
             random=self._rng,
             spool=self._spool,
             media_hosts=self._media_hosts,
+            directory=lambda: self.directory,
             reach=self._reach,
             hall=self.hall,
             flows=self.flows,

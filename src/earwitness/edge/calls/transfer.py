@@ -45,7 +45,7 @@ def seen_from(conversation: Conversation, leg: Leg) -> Presentation:
     own phones.
     """
     person = conversation.cast.people.get(leg.participant_id)
-    user = conversation.directory.user(person.user_id) if person is not None else None
+    user = conversation.services.directory().user(person.user_id) if person is not None else None
     shown = conversation.presentation
     return Presentation(shown.ani, shown.name, shown.private, user or shown.user, shown.max_forwards)
 
@@ -78,14 +78,14 @@ class Transfer(Activity):
     def begin(self) -> None:
         """Starts it; it may be over before this returns."""
         conversation = self._conversation
-        destination = routing.of_kind(conversation.directory, self._goal.kind, self._goal.target)
+        destination = routing.of_kind(conversation.services.directory(), self._goal.kind, self._goal.target)
         match destination:
             case routing.Refuse(status=status, why=why):
                 self._failed(Final(status, why, "rejected"))
             case routing.Wait() | routing.Run():
                 self._hand_over(destination)
             case routing.Ring() | routing.Dial():
-                groups = conversation.services.reach.groups(conversation.directory, destination)
+                groups = conversation.services.reach.groups(conversation.services.directory(), destination)
                 if isinstance(groups, Final):
                     self._failed(groups)
                 else:

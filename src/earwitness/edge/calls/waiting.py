@@ -61,7 +61,11 @@ class QueueWait(Activity):
             answered=self._answered,
             lost=self._lost,
         )
-        found = conversation.directory.flow(queue.in_queue_flow_id) if queue.in_queue_flow_id is not None else None
+        found = (
+            conversation.services.directory().flow(queue.in_queue_flow_id)
+            if queue.in_queue_flow_id is not None
+            else None
+        )
         self._flow = flow or found
         self._player: FlowPlayer | None = None
 
@@ -73,7 +77,7 @@ class QueueWait(Activity):
         """The wait begins; ``conversation.do`` has been called."""
         conversation = self._conversation
         self._leg = self._leg or conversation.caller
-        conversation.music = music_named(conversation.directory.snapshot, self.queue.hold_music)
+        conversation.music = music_named(conversation.services.directory().snapshot, self.queue.hold_music)
         if self._flow is not None and self._leg is not None:
             self._player = FlowPlayer(
                 conversation, self._leg, self._flow, self, over=self._flow_over, call=_Facts(self._search)

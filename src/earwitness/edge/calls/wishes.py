@@ -62,7 +62,7 @@ class Wishes:
         person = self._call.cast.people.get(participant_id)
         if person is None or person.purpose != "agent" or person.queue_id is None or person.user_id is None:
             return
-        queue = self._call.directory.queue(person.queue_id)
+        queue = self._call.services.directory().queue(person.queue_id)
         if queue is None or not person.talked or person.wrapped_up:
             return
         person.wrapped_up = True
