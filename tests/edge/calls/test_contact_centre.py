@@ -793,3 +793,26 @@ def test_an_in_queue_flow_tells_the_position_and_gives_way_to_the_agent(centre: 
     assert not office.engine.plays
     phone.hang_up()
     office.settled()
+
+
+def test_a_waiting_call_is_given_to_a_user(centre: Any) -> None:
+    office = centre()
+    anna, bert = office.phone("anna", 1), office.phone("bert", 3)
+    office.carrier.dial("+4930103")
+    queue = participant(office, "acd")
+    with pytest.raises(CommandError):
+        command(office, "transfer", participant=queue, to={"user": "u-lost"})
+    command(office, "transfer", participant=queue, to={"user": "u-bert"})
+    bert.session.reject(486)
+    office.run(0.5)
+    assert office.hall.desk.queues(office.engine.clock.now_us())[0].waiting == 1, "it waits again"
+    command(office, "transfer", participant=queue, to={"user": "u-anna"})
+    anna.answer()
+    assert talking(office) == [{"external", "u-anna"}]
+    assert office.hall.desk.agent("u-anna").status in ("INTERACTING", "OFF_QUEUE")
+    agent = participant(office, "agent")
+    command(office, "wrapup", participant=agent, code="c", tags=["vip"])
+    anna.hang_up()
+    office.run(1)
+    assert events(office, "wrapup.given")[0]["tags"] == ["vip"]
+    office.settled()

@@ -38,10 +38,12 @@ class Arrival:
         purpose: str = "",
         queue_id: str | None = None,
         segment: str = "interact",
+        by: str | None = None,
         ring_s: float | None = None,
     ) -> None:
         """:param answered: his leg is up; ``conversation.main`` and the like are the caller's business.
         :param segment: what he does once he has answered: ``interact`` or ``consult``.
+        :param by: the participant who consults him.
         """
         if ring_s is not None:
             groups = Groups(groups.groups, groups.address, ring_s, groups.user)
@@ -52,7 +54,7 @@ class Arrival:
         self._conversation = conversation
         self._meant_for = meant_for
         self._answered, self._failed, self._ringing = answered, failed, ringing
-        self._segment = segment
+        self._segment, self._by = segment, by
         self._dialler: Dialler | None = None
         self._over = False
         self._presentation = presentation
@@ -127,7 +129,7 @@ class Arrival:
         dialler.answered(leg)
         self.leg = leg
         self._finish()
-        self._conversation.came(leg, self._segment, self._queue_id)
+        self._conversation.came(leg, self._segment, self._queue_id, self._by)
         self._answered(self, leg)
         self._conversation.story.flush()
 

@@ -94,7 +94,7 @@ class Cast:
             leg.told = facts
             self._story.tell("leg.media", **facts)
 
-    def talks(self, participant_id: str, kind: str = "interact") -> None:
+    def talks(self, participant_id: str, kind: str = "interact", by: str | None = None) -> None:
         """He talks from now on, or as soon as his hold ends."""
         person = self.people.get(participant_id)
         if person is None:
@@ -102,7 +102,7 @@ class Cast:
         person.resumes = kind
         person.talked = True
         if person.kind not in ("hold", kind):
-            self.segment(participant_id, kind)
+            self.segment(participant_id, kind, by)
 
     def hold(self, participant_id: str, holds: bool, by: str | None = None) -> None:
         """Whether he holds, if that is news."""

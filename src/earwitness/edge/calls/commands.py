@@ -13,6 +13,7 @@ from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.plan import Final
 from earwitness.edge.calls.rooms import Rooms, talkers
 from earwitness.edge.calls.transfer import Goal, Report, Transfer, seen_from
+from earwitness.edge.calls.waiting import QueueWait
 from earwitness.media.engine import sounds
 
 if TYPE_CHECKING:
@@ -175,12 +176,25 @@ def _attributes(conversation: Conversation, arguments: Arguments) -> None:
 def _wrapup(conversation: Conversation, arguments: Arguments) -> None:
     participant_id = _text(arguments, "participant")
     names = ("name", "notes", "by")
-    facts = {name: text for name in names if (text := _text(arguments, name, needed=False))}
+    facts: dict[str, Any] = {name: text for name in names if (text := _text(arguments, name, needed=False))}
+    tags = arguments.get("tags")
+    if tags is not None:
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or len(tags) > MAX_ATTRIBUTES:
+            raise CommandError(400, "bad.request", "'tags' must be a list of texts")
+        facts["tags"] = tags
     conversation.wishes.wrap_up(participant_id, _text(arguments, "code"), facts)
 
 
 def _transfer(conversation: Conversation, arguments: Arguments) -> None:
-    leg, goal = _leg(conversation, arguments), goal_of(arguments)
+    goal = goal_of(arguments)
+    waiting = conversation.activity
+    if isinstance(waiting, QueueWait) and waiting.participant_id == arguments.get("participant"):
+        if goal.kind == "user" and not waiting.assign(goal.target):
+            raise CommandError(409, "conflict", "this user cannot be reached")
+        if goal.kind == "user":
+            return
+        raise CommandError(409, "conflict", "a call that waits in a queue can be given to a user only")
+    leg = _leg(conversation, arguments)
     _idle(conversation)
     if leg not in conversation.main or len(conversation.main) < 2:
         raise CommandError(409, "conflict", "there is nobody to transfer")

@@ -65,6 +65,7 @@ class Consult(Activity):
                 answered=self._talks,
                 lost=self._search_lost,
                 segment="consult",
+                by=self.own.participant_id,
             )
             self._start()
             self._search.join()
@@ -82,7 +83,9 @@ class Consult(Activity):
         self._who = who
         self._hold(who == "DESTINATION")
         if self.target is not None:
-            self._conversation.cast.talks(self.target.participant_id, "interact" if who == "BOTH" else "consult")
+            self._conversation.cast.talks(
+                self.target.participant_id, "interact" if who == "BOTH" else "consult", self.own.participant_id
+            )
         self._conversation.arrange()
         self._conversation.story.flush()
 
@@ -187,6 +190,7 @@ class Consult(Activity):
             answered=lambda arrival, leg: self._talks(leg),
             failed=lambda arrival, final: self._nobody(final),
             segment="consult",
+            by=self.own.participant_id,
         )
         self._arrival.begin()
         conversation.story.flush()

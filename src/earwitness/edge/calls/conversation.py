@@ -239,10 +239,10 @@ class Conversation:
             self.story.tell("leg.ringing", leg_id=leg.id)
             self.story.flush()
 
-    def came(self, leg: Leg, segment: str, queue_id: str | None = None) -> None:
+    def came(self, leg: Leg, segment: str, queue_id: str | None = None, by: str | None = None) -> None:
         """A leg is up. Whoever asked for it puts it into a room."""
         self.services.engine.set_remote(leg.id, leg.remote())
-        self.answered(leg, segment, queue_id)
+        self.answered(leg, segment, queue_id, by)
 
     def add_leg(
         self, participant_id: str, source_host: str, *, trunk: Trunk | None = None, station: Station | None = None
@@ -448,14 +448,14 @@ class Conversation:
     def _talking(self) -> bool:
         return self.activity is None and not self.holding and len(self.main) > 1
 
-    def answered(self, leg: Leg, segment: str, queue_id: str | None = None) -> None:
+    def answered(self, leg: Leg, segment: str, queue_id: str | None = None, by: str | None = None) -> None:
         """A leg is up: tells so."""
         if leg.stream is not None:
             self.cast.media(leg)
         leg.answered = True
         self.dials.pop(leg.id, None)
-        if segment != "interact":
-            self.cast.talks(leg.participant_id, segment)
+        if segment != "interact":  # before it is up: the rules must know what kind of leg it is
+            self.cast.talks(leg.participant_id, segment, by)
         self.story.tell("leg.answered", leg_id=leg.id)
         self.cast.talks(leg.participant_id, segment)
         if leg.station is not None and leg.station.user_id is not None:

@@ -97,10 +97,13 @@ class Hall:
         if self._calls.pop(call.id, None) is not None:
             self._carry_out(self.desk.leave(call.id, self.now_us()))
 
-    def answered(self, call: Waiting, user_id: str, leg_id: str) -> None:
-        """The agent has taken it."""
+    def answered(self, call: Waiting, user_id: str, leg_id: str, *, offered: bool = True) -> None:
+        """The agent has taken it. ``offered``: by the desk, and not by somebody's word."""
         self._calls.pop(call.id, None)
         self._legs[leg_id] = (user_id, True)
+        if not offered:
+            self._report(user_id)
+            return
         self._carry_out(self.desk.answered(call.id, user_id, self.now_us()))
 
     def declined(self, call: Waiting, user_id: str, cause: str) -> None:

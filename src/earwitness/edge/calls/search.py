@@ -12,7 +12,7 @@ from earwitness.edge.calls import routing
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.dialler import Presentation
 from earwitness.edge.calls.leg import Leg
-from earwitness.edge.calls.plan import Final
+from earwitness.edge.calls.plan import Final, Groups
 
 if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
@@ -35,6 +35,7 @@ class AgentSearch:
         answered: Callable[[Leg], None],
         lost: Callable[[], None],
         segment: str = "interact",
+        by: str | None = None,
     ) -> None:
         """:param answered: an agent's leg is up.
         :param lost: the queue does not exist any more; nobody will come.
@@ -46,10 +47,13 @@ class AgentSearch:
         self._presentation = presentation
         self._meant_for = meant_for
         self._answered, self._lost = answered, lost
-        self._segment = segment
+        self._segment, self._by = segment, by
         self._arrival: Arrival | None = None
         self._user_id = ""
         self._over = False
+        self._priority = 0
+        self._assigned = False
+        """It rings at somebody outside of the queue's order."""
 
     @property
     def position(self) -> int | None:
@@ -66,7 +70,20 @@ class AgentSearch:
 
     def begin(self, priority: int = 0) -> None:
         """The call begins to wait; an agent may be rung before this returns."""
+        self._priority = priority
         self._conversation.services.hall.enter(self, self.queue.id, priority)
+
+    def assign(self, user_id: str) -> bool:
+        """Rings this user, whoever's turn it is; if he does not answer, the call waits again. False: he cannot be."""
+        groups = self._groups(user_id)
+        if self._over or groups is None:
+            return False
+        if self._arrival is not None:
+            self._arrival.cancel()
+        self._conversation.services.hall.leave(self)
+        self._assigned = True
+        self._ring(user_id, groups, self.queue.alerting_s)
+        return True
 
     def stop(self, cause: str = "transfer") -> None:
         """It waits no more."""
@@ -82,18 +99,25 @@ class AgentSearch:
     # Waiting.
 
     def offer(self, user_id: str, ring_s: float) -> None:
-        conversation = self._conversation
         if self._over:
             return
-        destination = routing.of_kind(conversation.services.directory(), "user", user_id)
-        self._user_id = user_id
+        groups = self._groups(user_id)
+        if groups is None:
+            self._conversation.services.hall.declined(self, user_id, "unreachable")
+        else:
+            self._ring(user_id, groups, ring_s)
+
+    def _groups(self, user_id: str) -> Groups | None:
+        services = self._conversation.services
+        destination = routing.of_kind(services.directory(), "user", user_id)
         if not isinstance(destination, routing.Ring):
-            conversation.services.hall.declined(self, user_id, "unreachable")
-            return
-        groups = conversation.services.reach.groups(conversation.services.directory(), destination)
-        if isinstance(groups, Final):
-            conversation.services.hall.declined(self, user_id, "unreachable")
-            return
+            return None
+        groups = services.reach.groups(services.directory(), destination)
+        return None if isinstance(groups, Final) else groups
+
+    def _ring(self, user_id: str, groups: Groups, ring_s: float) -> None:
+        conversation = self._conversation
+        self._user_id = user_id
         self._arrival = Arrival(
             conversation,
             groups,
@@ -104,6 +128,7 @@ class AgentSearch:
             purpose="agent",
             queue_id=self.queue.id,
             segment=self._segment,
+            by=self._by,
             ring_s=ring_s,
         )
         self._arrival.begin()
@@ -124,7 +149,7 @@ class AgentSearch:
     def _came(self, arrival: Arrival, leg: Leg) -> None:
         self._over = True
         self._arrival = None
-        self._conversation.services.hall.answered(self, self._user_id, leg.id)
+        self._conversation.services.hall.answered(self, self._user_id, leg.id, offered=not self._assigned)
         self._answered(leg)
         self._conversation.cast.leave_one(self.participant_id, "transfer")
 
@@ -140,4 +165,9 @@ class AgentSearch:
             queue_id=self.queue.id,
             cause=cause,
         )
-        self._conversation.services.hall.declined(self, self._user_id, cause)
+        hall = self._conversation.services.hall
+        if self._assigned:
+            self._assigned = False
+            hall.enter(self, self.queue.id, self._priority)
+        else:
+            hall.declined(self, self._user_id, cause)

@@ -73,6 +73,15 @@ class QueueWait(Activity):
         """The queue joins; see ``AgentSearch.join``."""
         self._search.join()
 
+    @property
+    def participant_id(self) -> str:
+        """Of the queue."""
+        return self._search.participant_id
+
+    def assign(self, user_id: str) -> bool:
+        """Gives the call to this user, whoever's turn it is. False: he cannot be rung, and the wait goes on."""
+        return self._search.assign(user_id)
+
     def begin(self) -> None:
         """The wait begins; ``conversation.do`` has been called."""
         conversation = self._conversation
