@@ -159,6 +159,19 @@ def test_e5_a_snippet_is_a_user_recording_by_another_name(centre, inboxes, offic
     assert heard(centre, inboxes[PEOPLE[0]], item) == [1050]
 
 
+def test_e13_an_agent_may_record_a_queues_call(centre, inboxes):
+    queue = centre.queue("Rule E", PEOPLE[0])
+    ann = centre.agent(PEOPLE[0])
+    call, conversation = centre.call(centre.phone(SILENT), centre.number("queue", queue["id"]))
+    ann.wait_called().wait_answered()
+    mine = centre.of_purpose(conversation, "agent")
+    assert centre.patch(conversation, mine, recording=True).status_code < 300
+    say(1300, call)
+    call.hang_up()
+    (item,) = items_of(inboxes[PEOPLE[0]], 1)
+    assert heard(centre, inboxes[PEOPLE[0]], item) == [1300]
+
+
 def test_e7_it_ends_when_its_owner_leaves(centre, inboxes, office):
     ann, ben = centre.user_phone(PEOPLE[0]), centre.user_phone(PEOPLE[1])
     call, conversation = centre.call(centre.phone(TRUNK), office.number(PEOPLE[0]))
