@@ -12,6 +12,7 @@ from fastapi import Response
 
 from earwitness.domain.conversation.timeline import Participant
 from earwitness.web.api import wrapups
+from earwitness.web.api.participant_documents import consults
 from earwitness.web.api.seen import DISCONNECT, Seen, call_in_progress, command, find, may, require, require_control
 from earwitness.web.api.wrapups import WrapupBody
 from earwitness.web.kernel.callers import Caller, Signed
@@ -225,12 +226,7 @@ def _hang_up(parts: Services, caller: Caller, seen: Seen, person: Participant, a
 
 def _consults(seen: Seen, person: Participant) -> bool:
     """Whether somebody who was asked by this participant has answered."""
-    return any(
-        segment.kind == "consult" and segment.end is None and segment.by == person.participant_id
-        for other in seen.timeline.participants
-        if other is not person and other.end is None and other.connected is not None
-        for segment in other.segments
-    )
+    return any(asker is person and asked.connected is not None for asked, asker in consults(seen.timeline))
 
 
 def secure_pause(parts: Services, caller: Caller, seen: Seen, state: str | None) -> None:

@@ -16,6 +16,7 @@ from earwitness.web.api import call_targets
 from earwitness.web.api.call_control import CALL, CONVERSATION, ONE
 from earwitness.web.api.call_targets import Target
 from earwitness.web.api.conversation_documents import ConversationDocument, conversation_document
+from earwitness.web.api.participant_documents import consults
 from earwitness.web.api.seen import Seen, call_in_progress, command, find, may, require, require_control
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, OneOf, RequestBody
@@ -214,10 +215,8 @@ def _consulting(seen: Seen, caller: Caller, participant_id: str, user_id: str | 
             raise conflict(f"User {user_id} is not on the call.", "participant.left")
         return named
     of_path = seen.present(participant_id)
-    asked_by = next(
-        (s.by for s in of_path.segments if s.kind == "consult" and s.end is None and s.by is not None), None
-    )
-    if asked_by is not None and (asker := seen.timeline.participant(asked_by)) is not None:
+    asker = next((asker for asked, asker in consults(seen.timeline) if asked is of_path), None)
+    if asker is not None:
         return asker
     if of_path.user_id is not None:
         return of_path
@@ -239,15 +238,7 @@ def change_consult(
         command(parts, caller, seen, "conference", by=caller.subject.id)
     else:
         command(parts, caller, seen, "consult_speak", participant=who.participant_id, who=body.speak_to)
-    asked = next(
-        (
-            other.participant_id
-            for other in seen.timeline.participants
-            for segment in other.segments
-            if segment.kind == "consult" and segment.end is None and segment.by == who.participant_id
-        ),
-        None,
-    )
+    asked = next((asked.participant_id for asked, asker in consults(seen.timeline) if asker is who), None)
     return ConsultReply(destination_participant_id=asked)
 
 

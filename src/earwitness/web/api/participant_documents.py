@@ -330,14 +330,25 @@ def queue_of(item: Participant) -> str | None:
 
 def consult_partner(timeline: Timeline, item: Participant) -> str | None:
     """With whom a participant consults: the one it asked, or the one that asked it."""
-    for other in timeline.participants:
-        for segment in other.segments:
-            if segment.kind == "consult" and segment.end is None and segment.by is not None:
-                if other is item and timeline.participant(segment.by) is not None:
-                    return segment.by
-                if segment.by == item.participant_id:
-                    return other.participant_id
+    for asked, asker in consults(timeline):
+        if item in (asked, asker):
+            return (asker if item is asked else asked).participant_id
     return None
+
+
+def consults(timeline: Timeline) -> list[tuple[Participant, Participant]]:
+    """Who is being consulted at this moment, and by whom. Who asks is named by the event, or is the user who holds."""
+    found = []
+    for asked in timeline.participants:
+        segment = next((s for s in asked.segments if s.kind == "consult" and s.end is None), None)
+        if segment is None or asked.end is not None:
+            continue
+        others = [p for p in timeline.participants if p is not asked and p.end is None and p.user_id is not None]
+        named = [p for p in others if segment.by is not None and segment.by in (p.participant_id, p.user_id)]
+        holding = [p for p in others if p.held]
+        if named or len(holding) == 1:
+            found.append((asked, (named or holding)[0]))
+    return found
 
 
 def _over(item: Participant, leg: Leg | None) -> bool:
