@@ -430,7 +430,7 @@ def test_where_nobody_takes_tcp_it_goes_over_udp_after_all(wire: Any, resp: Any)
     assert wire.handler.names == ["rejected"]
     _, second = call(wire, LONG)
     assert second.get("via").startswith("SIP/2.0/UDP")
-    wire.advance(601)
+    wire.advance(3601)
     _, third = call(wire, LONG)
     assert third.get("via").startswith("SIP/2.0/TCP")
 

@@ -47,7 +47,7 @@ from earwitness.edge.sip.transaction_server import InviteServerTransaction, Serv
 log = structlog.get_logger()
 
 RETRY_AFTER_S = "5"
-NO_TCP_S = 600.0
+NO_TCP_S = 3600.0
 """A peer that takes no TCP connection is not asked again for so long."""
 
 
