@@ -163,6 +163,28 @@ async def test_what_is_no_code_is_passed_on_late(tmp_path: Path) -> None:
         assert not [event for event in rig.events if isinstance(event, Code)]
 
 
+async def test_a_digit_that_was_pressed_before_a_tape_began_is_not_on_it(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        a, b = await coded(rig, tmp_path)
+        rig.engine.close_tape("t")
+        rig.engine.close_tape("u")
+        a.send(rtp(1))
+        for packet in event_packets("*", 1, seq=2):
+            a.send(packet)
+        await b.receive(1)
+        rig.engine.open_tape("t", 1, "a", tmp_path)
+        rig.engine.open_tape("u", 1, "b", tmp_path)
+        for packet in event_packets("5", 2, seq=10):
+            a.send(packet)
+        assert events_in(await b.receive(14), 96) == "*5"
+        rig.engine.close_tape("t")
+        rig.engine.close_tape("u")
+        await rig.engine.idle()
+        for name, pt in (("t.1.0", 101), ("u.1.1", 96)):
+            tape = read(tmp_path / f"{name}.rtpdump")
+            assert events_in([tape.packet(n) for n in range(len(tape))], pt) == "5"
+
+
 async def test_codes_tones_and_muting_go_on_after_a_takeover(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         a, b = await coded(rig, tmp_path)

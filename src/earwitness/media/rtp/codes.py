@@ -27,6 +27,9 @@ class Held:
     key: Key | None
     """None: it was heard as a tone; there are no packets to keep."""
     at: int
+    """When its latest packet came, us."""
+    since: int
+    """When its first one came."""
     packets: list[bytes] = field(default_factory=list)
     duration_ms: int = 0
     ended: bool = False
@@ -47,8 +50,8 @@ class Codes:
         self._codes = tuple(code for code in codes if code)
         self._row: list[Held] = []
         self._swallowed: dict[Key, None] = {}
-        self._passed: dict[Key, bool] = {}
-        """Events that were let go, and whether their end was, too."""
+        self._passed: dict[Key, tuple[bool, int]] = {}
+        """Events that were let go: whether their end was, too, and when they began."""
 
     @property
     def pending(self) -> bool:
@@ -61,20 +64,20 @@ class Codes:
             return Verdict()
         passed = self._passed.get(key)
         if passed is not None:
-            first_end = ended and not passed
-            self._passed[key] = passed or ended
-            return Verdict(passed=(Held(digit, key, at, [packet], duration_ms if first_end else 0, ended=first_end),))
+            over, since = passed
+            self._passed[key] = (over or ended, since)
+            return Verdict(passed=(Held(digit, key, at, since, [packet], duration_ms, ended and not over),))
         held = next((each for each in self._row if each.key == key), None)
         if held is not None:
             if len(held.packets) < MOST_PACKETS:
                 held.packets.append(packet)
             held.at, held.duration_ms, held.ended = at, max(held.duration_ms, duration_ms), held.ended or ended
             return Verdict()
-        return self._add(Held(digit, key, at, [packet], duration_ms, ended))
+        return self._add(Held(digit, key, at, at, [packet], duration_ms, ended))
 
     def tone(self, digit: str, duration_ms: int, at: int) -> Verdict:
         """A digit that was heard as a tone, at its end."""
-        return self._add(Held(digit, None, at, [], duration_ms, ended=True))
+        return self._add(Held(digit, None, at, at, [], duration_ms, ended=True))
 
     def expire(self, now: int) -> Verdict:
         """To be called now and then: what is kept for too long is decided."""
@@ -117,7 +120,7 @@ class Codes:
         gone, self._row = self._row[:many], self._row[many:]
         for held in gone:
             if held.key is not None:
-                self._passed[held.key] = held.ended
+                self._passed[held.key] = (held.ended, held.since)
         while len(self._passed) > MOST_KEYS:
             del self._passed[next(iter(self._passed))]
         return Verdict(passed=tuple(gone))

@@ -70,7 +70,7 @@ class Keypad:
             for packet in held.packets:
                 self._pass(leg, held, packet, at)
             if held.ended:
-                self._report("digit", leg.leg_id, held.digit, held.duration_ms, at)
+                self._report("digit", leg.leg_id, held.digit, held.duration_ms, held.at)
         if verdict.code is not None:
             self._report("code", leg.leg_id, verdict.code, at)
 
@@ -78,9 +78,9 @@ class Keypad:
         legs, outgoing = self._legs, self._sender.outgoing
         if legs.muted[leg.slot]:
             return
-        self._sender.tape_late(leg, packet, at)
+        self._sender.tape_late(leg, packet, held.since, at)
         for listener in list(leg.listeners.values()):
-            listener(packet[1] & 0x7F, packet, at)
+            listener(packet[1] & 0x7F, packet, held.since)
         other = leg.peer
         if other is None or legs.peer[leg.slot] < 0 or not legs.can_send[other.slot] or other.event_pt is None:
             return
@@ -90,7 +90,7 @@ class Keypad:
         payload = packet[payload_offset(packet) :]
         candidate = outgoing.next(other.slot, at).timestamp
         stamp, begins = leg.passing.stamp(held.key, candidate, payload[2] << 8 | payload[3])
-        self._sender.insert(other, other.event_pt, payload, marker=begins, timestamp=stamp, at=at)
+        self._sender.insert(other, other.event_pt, payload, marker=begins, timestamp=stamp, at=at, since=held.since)
 
 
 def _key(packet: bytes) -> Key:

@@ -126,6 +126,7 @@ class Mixer:
         self._mixes: dict[str, Mix] = {}
         self._by_slot: dict[int, Member] = {}
         self._frame = 0
+        self._ticked = 0
 
     @property
     def active(self) -> bool:
@@ -270,7 +271,7 @@ class Mixer:
 
     def _pass_digit(self, member: Member, rate: int, ssrc: int, timestamp: int, payload: bytes, at: int) -> None:
         """A telephone event goes to all others that have negotiated such."""
-        mix, sender = member.mix, self._sender
+        mix, sender, now = member.mix, self._sender, max(at, self._ticked)  # it may have been kept for a while
         for slot, other in mix.members.items():
             leg = other.leg
             if other is member or leg.event_pt is None or len(payload) < 4 or not self._legs.can_send[slot]:
@@ -280,16 +281,16 @@ class Mixer:
             theirs = leg.codecs[leg.event_pt][1]
             duration = min((payload[2] << 8 | payload[3]) * theirs // rate, 0xFFFF)
             passing = mix.passing.setdefault((member.leg.slot, slot), Passing())
-            candidate = sender.outgoing.next(slot, at).timestamp
+            candidate = sender.outgoing.next(slot, now).timestamp
             stamp, begins = passing.stamp((ssrc, timestamp), candidate, duration)
             event = payload[:2] + duration.to_bytes(2, "big")
-            sender.insert(leg, leg.event_pt, event, marker=begins, timestamp=stamp, at=at)
+            sender.insert(leg, leg.event_pt, event, marker=begins, timestamp=stamp, at=now, since=at)
 
     # --- what they are sent
 
     def tick(self, now: int) -> None:
         """Sends the frames that are due."""
-        due = now // FRAME_US
+        due, self._ticked = now // FRAME_US, now
         for frame in range(max(self._frame, due - CATCH_UP) + 1 if self._frame else due, due + 1):
             for rate in (8000, 16000):
                 members = [

@@ -91,22 +91,46 @@ class Sender:
         self.rows[scratch, PAYLOAD : PAYLOAD + most] = self.rows[rows, PAYLOAD : PAYLOAD + most]
         return scratch
 
-    def insert(self, leg: Leg, payload_type: int, payload: bytes, *, marker: bool, timestamp: int, at: int) -> None:
-        """Sends a packet of ours between those of the leg's stream."""
+    def insert(
+        self,
+        leg: Leg,
+        payload_type: int,
+        payload: bytes,
+        *,
+        marker: bool,
+        timestamp: int,
+        at: int,
+        since: int | None = None,
+    ) -> None:
+        """Sends a packet of ours between those of the leg's stream; ``since`` as with ``tape``."""
         row = self._first_scratch - 1 + self._arena.layout.rows
         self.rows[row, PAYLOAD + 12 : PAYLOAD + 12 + len(payload)] = np.frombuffer(payload, np.uint8)
         self.outgoing.insert(np.array([row]), leg.slot, payload_type, marker, timestamp)
         rows, lengths, slots = np.array([row]), np.array([12 + len(payload)]), np.array([leg.slot])
         self.send(rows, lengths, 2 * slots)
-        self.tape(slots, 1, rows, lengths, np.array([at]))
+        self.tape(slots, 1, rows, lengths, np.array([at]), since=since)
 
     def tape(
-        self, leg: Int64, channel: int, rows: Int64, lengths: Int64, arrival: Int64, *, rtcp: bool = False
+        self,
+        leg: Int64,
+        channel: int,
+        rows: Int64,
+        lengths: Int64,
+        arrival: Int64,
+        *,
+        rtcp: bool = False,
+        since: int | None = None,
     ) -> None:
-        """Packets of legs (in order for each) go onto a channel of whatever tapes the legs have."""
+        """Packets of legs (in order for each) go onto a channel of whatever tapes the legs have.
+
+        :param since: when what is in them was said, us, where that was long before ``arrival``: a tape that was not
+            open yet does not get them
+        """
         for tap in self._legs.taps:
             slots = tap[leg]
             taped = slots >= 0
+            if since is not None:
+                taped &= self._tapes.from_us[2 * slots] <= since
             if taped.all():
                 self._tapes.append(2 * slots + channel, rows, lengths, arrival, rtcp=rtcp)
             elif taped.any():
@@ -118,11 +142,11 @@ class Sender:
         names = (sockets * 32 + self._names_address).astype(np.uint64)
         self.refused += self._sweep.send(addresses, lengths, sockets, names, self._legs.name_lengths[sockets])
 
-    def tape_late(self, leg: Leg, packet: bytes, at: int) -> None:
-        """Tapes a packet that a leg's party sent a while ago."""
+    def tape_late(self, leg: Leg, packet: bytes, since: int, at: int) -> None:
+        """Tapes a packet that a leg's party sent a while ago, at ``since``."""
         row = self._first_scratch - 1 + self._arena.layout.rows
         self.rows[row, PAYLOAD : PAYLOAD + len(packet)] = np.frombuffer(packet, np.uint8)
-        self.tape(np.array([leg.slot]), 0, np.array([row]), np.array([len(packet)]), np.array([at]))
+        self.tape(np.array([leg.slot]), 0, np.array([row]), np.array([len(packet)]), np.array([at]), since=since)
 
     def emit(
         self,
