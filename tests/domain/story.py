@@ -64,6 +64,7 @@ class Story:
             direction=direction,
             external=False,
             address=name,
+            station_id=f"s-{name}",
             user_id=user,
         )
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -21,9 +21,11 @@ from earwitness.domain.recording.rules import (
     WithholdTape,
 )
 from earwitness.domain.recording.settings import TrunkRecording
+from earwitness.domain.recording.station import STATION_ROWS
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
 """Legs; each has one participant."""
+STATIONS = NAMES.map(lambda name: f"s-{name}")
 TRUNKS = st.sampled_from(["t1", "t2"])
 FLAGS = st.booleans()
 SETTINGS = st.builds(
@@ -55,9 +57,11 @@ class Machine(RuleBasedStateMachine):
         self.tapes: dict[TapeName, Tape] = {}
         self.holding = False
 
-    @initialize(first=SETTINGS, second=SETTINGS, stop=FLAGS)
-    def begin(self, first: TrunkRecording, second: TrunkRecording, stop: bool) -> None:
-        self.decides = RecordingRules({"t1": first, "t2": second}, stop)
+    @initialize(first=SETTINGS, second=SETTINGS, stop=FLAGS, stations=st.dictionaries(STATIONS, SETTINGS))
+    def begin(
+        self, first: TrunkRecording, second: TrunkRecording, stop: bool, stations: dict[str, TrunkRecording]
+    ) -> None:
+        self.decides = RecordingRules({"t1": first, "t2": second}, stop, stations)
         self.story.begin()
         self.obey()
 
@@ -186,7 +190,14 @@ class Machine(RuleBasedStateMachine):
             caller = facts.caller
             trunk = self.decides.trunks[caller.trunk_id or ""] if caller is not None else TrunkRecording()
             return [row.name for row in USER_ROWS if row.no(facts, leg, trunk)]
-        return [row.name for row in TRUNK_ROWS if row.no(facts, leg, self.decides.trunks[leg.trunk_id or ""])]
+        if leg.kind == "trunk":
+            return [row.name for row in TRUNK_ROWS if row.no(facts, leg, self.decides.trunks[leg.trunk_id or ""])]
+        station = self.decides.stations.get(leg.station_id or "", TrunkRecording())
+        if facts.caller is not None:
+            caller = self.decides.trunks[facts.caller.trunk_id or ""]
+            required = station.consent_required or (caller.enabled and caller.consent_required)
+            station = replace(station, consent_required=required)
+        return [row.name for row in STATION_ROWS if row.no(facts, leg, station)]
 
     @invariant()
     def open_exactly_when_no_row_says_no(self) -> None:
@@ -195,11 +206,28 @@ class Machine(RuleBasedStateMachine):
         facts = self.decides.facts
         expected = set()
         for leg in facts.answered.values():
-            kind = "user" if leg.kind != "trunk" else "consult" if leg.participant_id in facts.consulting else "trunk"
-            if not self.noes(leg, kind):
-                expected.add((leg.leg_id, kind))
+            side = "consult" if leg.participant_id in facts.consulting else leg.kind
+            for kind in (side,) if leg.kind == "trunk" else (side, "user"):
+                if not self.noes(leg, kind):
+                    expected.add((leg.leg_id, kind))
         now_open = {(leg_id, kind) for (leg_id, kind, _), tape in self.tapes.items() if tape.open}
         assert now_open == expected
+
+    @invariant()
+    def a7_no_station_is_recorded_alone_or_with_a_colleague_whose_station_is_not(self) -> None:
+        if not self.story.events or self.holding:
+            return
+        answered = self.decides.facts.answered
+        of_stations = [
+            leg for (name, kind, _), tape in self.tapes.items()
+            if tape.open and kind != "user" and (leg := answered[name]).kind == "station"
+        ]  # fmt: skip
+        records = {name for name, settings in self.decides.stations.items() if settings.enabled}
+        for leg in of_stations:
+            assert leg.station_id in records
+            assert len(answered) > 1
+            if not any(other.external for other in answered.values()):
+                assert len([other for other in answered.values() if other.station_id in records]) > 1
 
     @invariant()
     def one_take_at_a_time(self) -> None:

@@ -17,7 +17,9 @@ from earwitness.domain.conversation.events import Event, parse_lines
 
 Reasons = tuple[Mapping[str, Any], ...]
 
-NO_PAUSE_ROWS = frozenset({"trunk", "external", "consent", "user", "leg", "consult", "external_transfer"})
+NO_PAUSE_ROWS = frozenset(
+    {"trunk", "station", "party", "external", "consent", "user", "leg", "consult", "external_transfer"}
+)
 """Rows whose no means that nothing was to be recorded, not that a recording paused."""
 
 
@@ -104,7 +106,7 @@ class TapePlan:
     tape_id: str
     leg_id: str
     kind: str
-    """``trunk``, ``user`` or ``consult``."""
+    """``trunk``, ``station``, ``user`` or ``consult``."""
     dual_channel: bool
     audio_format: str
     """As in the trunk's settings (A9), ``audio/opus`` and so on."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earwitness.domain.conversation.events import Event
+from earwitness.domain.recording.settings import TrunkRecording
 
 PEOPLE = frozenset({"user", "agent"})
 """Purposes of internal people; they are an internal party from the moment they are called. IVR and queue are one too
@@ -30,6 +31,7 @@ class Leg:
     external: bool
     trunk_id: str | None
     user_id: str | None
+    station_id: str | None = None
     answered: bool = False
 
 
@@ -48,6 +50,8 @@ class Facts:
 
     stop_when_only_external: bool = True
     """``stopRecordingWhenOnlyExternalParticipants`` of the organisation (D3), as it was when the call began."""
+    stations: Mapping[str, TrunkRecording] = field(default_factory=dict)
+    """Recording settings of stations by id, as they were when the call began (A7); others do not record."""
     consent: str = "unset"
     """``unset``, ``granted`` or ``refused``. A refusal stands: a later yes does not lift it within the call."""
     secure_pause: bool = False
@@ -98,6 +102,37 @@ class Facts:
         others = [other.participant_id for other in self._people() if other is not leg]
         return bool(others) and all(other in self.holding for other in others)
 
+    def station_records(self, leg: Leg) -> bool:
+        """Whether this leg is at a station that records (A7)."""
+        settings = self.stations.get(leg.station_id or "")
+        return settings is not None and settings.enabled
+
+    def consults(self, leg: Leg) -> bool:
+        """Whether this leg's party was called for a consult, or has the others on hold and calls somebody for one."""
+        who = leg.participant_id
+        return who in self.consulting or (who in self.holding and bool(self.consulting or self.inside))
+
+    def company(self, leg: Leg) -> list[Leg]:
+        """The legs that this leg's party is in one talk with, whether or not somebody holds."""
+        consulting = self.consulting
+        others = [other for other in self.answered.values() if other is not leg]
+        if not self.consults(leg):
+            return [other for other in others if other.participant_id not in consulting]
+        return [
+            other
+            for other in others
+            if other.participant_id in consulting or (not other.external and other.participant_id in self.holding)
+        ]
+
+    def held_by_company(self, leg: Leg) -> bool:
+        """Whether this internal party holds, or everybody that it talks to does."""
+        if leg.participant_id in self.holding:
+            return True
+        if not self.holding or leg.participant_id in self.consulting:
+            return False
+        company = self.company(leg)
+        return bool(company) and all(other.participant_id in self.holding for other in company)
+
     def suppressed(self, kind: str) -> bool:
         """Whether the call is inside a flow (``ivr``) or queue of that kind that suppresses recording.
 
@@ -142,6 +177,7 @@ class Facts:
             data["external"],
             data.get("trunk_id"),
             data.get("user_id"),
+            data.get("station_id"),
         )
         self.legs[leg.leg_id] = leg
         self.gone.discard(leg.participant_id)

@@ -1,14 +1,16 @@
 """When is a tape open, and why: the one table that decides.
 
 Theory of operation. ``RecordingRules`` folds the events of one conversation into the few facts that matter
-(``Facts``), holds them against the rows of ``TRUNK_ROWS`` or ``USER_ROWS``, and says what must happen to tapes::
+(``Facts``), holds them against the rows of ``TRUNK_ROWS``, ``STATION_ROWS`` or ``USER_ROWS``, and says what must
+happen to tapes::
 
     event --> facts --> every row says yes or no --> open exactly when no row says no --> commands
 
-A tape belongs to one leg. An external leg has a trunk tape (or a consult tape while it is a consult leg), a user's
-leg has a user tape from its user's asking for one to his asking no more; asking again makes the next tape (E6), which
-``take`` numbers. Reasons are a set: each no stands on its own and must go away by itself, so a hold that ends inside a
-secure pause leaves the tape closed (B9). Nothing else opens or closes a tape.
+A tape belongs to one leg. An external leg has a trunk tape, the leg of a station that records a station tape; either
+has a consult tape instead while it is a consult leg. A user's leg has a user tape from its user's asking for one to his
+asking no more; asking again makes the next tape (E6), which ``take`` numbers. Reasons are a set: each no stands on its
+own and must go away by itself, so a hold that ends inside a secure pause leaves the tape closed (B9). Nothing else
+opens or closes a tape.
 
 A tape lives from its leg's answer to its leg's end. In between it is opened and closed any number of times; commands
 carry the rows that spoke. What was destroyed because consent was refused (C1) never opens again: a refusal stands.
@@ -20,50 +22,21 @@ No clock, no randomness, no I/O: the same events always give the same commands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from earwitness.domain.conversation.events import Event
 from earwitness.domain.recording.facts import Facts, Leg
 from earwitness.domain.recording.settings import TrunkRecording
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """What one row said."""
-
-    row: str
-    """Name of the row in ``TRUNK_ROWS`` or ``USER_ROWS``, or ``leg`` for the end of the leg."""
-    why: str
-    """For people."""
-    setting: str = ""
-    """The setting behind it, with its value at that moment, by the name that the API gives it; empty: there is none."""
-
-    def to_document(self) -> dict[str, str]:
-        """As it stands in events."""
-        document = {"row": self.row, "why": self.why}
-        return {**document, "setting": self.setting} if self.setting else document
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the table."""
-
-    name: str
-    contract: str
-    """Rules of the contract that it carries out."""
-    no: Callable[[Facts, Leg, TrunkRecording], Reason | None]
-    """Why not, or None for yes. Settings are those of the leg's trunk; for user tapes, of the caller's."""
-
+from earwitness.domain.recording.station import STATION_ROWS, station_permissions
+from earwitness.domain.recording.table import PAUSE, REFUSED, No, Reason, Row
 
 _OFF = Reason("trunk", "recording is off on this trunk", "trunk_recording_enabled=false")
 _INTERNAL = Reason("external", "no external party on this leg")
-_REFUSED = Reason("consent", "the caller refused consent")
 _UNASKED = Reason("consent", "this trunk requires consent, and none was given", "trunk_recording_consent_required=true")
 _FLOW = Reason("flow", "inside a flow that suppresses recording", "suppressRecording=true")
 _QUEUE = Reason("queue", "waiting in a queue that suppresses recording", "suppressInQueueCallRecording=true")
 _HOLD = Reason("hold", "on hold, and this trunk does not record holds", "trunk_disallow_recording_during_hold=true")
-_PAUSE = Reason("pause", "secure pause")
 _ONWARD = Reason(
     "external_transfer",
     "only external parties are left, and this trunk does not continue on external transfer",
@@ -91,7 +64,7 @@ def _external(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None
 
 def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
     if facts.consent == "refused":
-        return _REFUSED
+        return REFUSED
     if settings.consent_required and leg.direction == "inbound" and facts.consent != "granted":
         return _UNASKED
     return None
@@ -110,7 +83,7 @@ def _hold(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
 
 
 def _pause(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
-    return _PAUSE if facts.secure_pause else None
+    return PAUSE if facts.secure_pause else None
 
 
 def _external_transfer(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
@@ -142,7 +115,7 @@ def _no_consent(facts: Facts, settings: TrunkRecording) -> Reason | None:
     :param settings: of the caller's trunk.
     """
     if facts.consent == "refused":
-        return _REFUSED
+        return REFUSED
     if facts.consent == "unset" and settings.enabled and settings.consent_required and not facts.conference:
         return _UNASKED
     return None
@@ -169,6 +142,7 @@ USER_ROWS: tuple[Row, ...] = (
 """User tapes follow these alone: whether the trunk records, and what policies say, does not matter (E3)."""
 
 _TRUNK_NOES = tuple(row.no for row in TRUNK_ROWS)
+_STATION_NOES = tuple(row.no for row in STATION_ROWS)
 _USER_NOES = tuple(row.no for row in USER_ROWS)
 
 
@@ -178,7 +152,7 @@ class OpenTape:
 
     leg_id: str
     kind: str
-    """``trunk``, ``consult`` or ``user``."""
+    """``trunk``, ``station``, ``consult`` or ``user``."""
     reasons: tuple[Reason, ...]
     take: int = 0
     """Which of this leg's tapes of this kind, from 0. A take that was not there before is a tape of its own."""
@@ -240,6 +214,8 @@ class RecordingRules:
     """Recording settings by trunk id, as they were when the conversation began (D4: each leg has its own trunk's)."""
     stop_when_only_external: bool = True
     """``stopRecordingWhenOnlyExternalParticipants`` (D3), as it was when the conversation began."""
+    stations: Mapping[str, TrunkRecording] = field(default_factory=dict)
+    """Recording settings by station id, as they were when the conversation began (A7); others do not record."""
     facts: Facts = field(init=False)
     _tapes: dict[tuple[str, str], _Tape] = field(default_factory=dict)
     """By leg and kind."""
@@ -250,7 +226,7 @@ class RecordingRules:
     _unsettled: bool = False
 
     def __post_init__(self) -> None:
-        self.facts = Facts(self.stop_when_only_external)
+        self.facts = Facts(self.stop_when_only_external, self.stations)
 
     def observe(self, event: Event) -> list[TapeCommand]:
         """Takes the next event; gives the commands that follow from it, in the order to carry them out."""
@@ -274,12 +250,15 @@ class RecordingRules:
         facts = self.facts
         for leg in facts.answered.values():
             if leg.kind == "trunk":
-                self._judge_trunk(leg, commands)
-            elif leg.leg_id in facts.recording_legs:
+                self._judge_side(leg, "trunk", _TRUNK_NOES, commands)
+                continue
+            if facts.station_records(leg):
+                self._judge_side(leg, "station", _STATION_NOES, commands)
+            if leg.leg_id in facts.recording_legs:
                 settings = self._caller_settings()
                 self._judge(leg, "user", tuple([r for no in _USER_NOES if (r := no(facts, leg, settings))]), commands)
         if facts.consent == "refused" and self._captured:
-            commands += [DestroyTape(leg_id, kind, (_REFUSED,), take) for leg_id, kind, take in self._captured]
+            commands += [DestroyTape(leg_id, kind, (REFUSED,), take) for leg_id, kind, take in self._captured]
             self._captured.clear()
         return commands
 
@@ -291,14 +270,25 @@ class RecordingRules:
         caller = self.facts.caller
         return NO_TRUNK if caller is None else self.trunks.get(caller.trunk_id or "", NO_TRUNK)
 
-    def _judge_trunk(self, leg: Leg, commands: list[TapeCommand]) -> None:
+    def _settings(self, leg: Leg) -> TrunkRecording:
+        """Of the leg's trunk or station. Consent that the caller's trunk requires is required at stations too (C5)."""
+        if leg.kind == "trunk":
+            return self.trunks.get(leg.trunk_id or "", NO_TRUNK)
+        settings = self.stations.get(leg.station_id or "", NO_TRUNK)
+        caller = self._caller_settings()
+        if caller.enabled and caller.consent_required and not settings.consent_required:
+            return replace(settings, consent_required=True)
+        return settings
+
+    def _judge_side(self, leg: Leg, side: str, noes: tuple[No, ...], commands: list[TapeCommand]) -> None:
+        """:param side: ``trunk`` or ``station``; a consult leg has a consult tape instead."""
         facts = self.facts
-        kind, other = ("consult", "trunk") if leg.participant_id in facts.consulting else ("trunk", "consult")
+        kind, other = ("consult", side) if leg.participant_id in facts.consulting else (side, "consult")
         before = self._tapes.pop((leg.leg_id, other), None)
         if before is not None and not before.noes:
             commands.append(CloseTape(leg.leg_id, other, _OTHER_KIND))
-        settings = self.trunks.get(leg.trunk_id or "", NO_TRUNK)
-        self._judge(leg, kind, tuple([r for no in _TRUNK_NOES if (r := no(facts, leg, settings))]), commands)
+        settings = self._settings(leg)
+        self._judge(leg, kind, tuple([r for no in noes if (r := no(facts, leg, settings))]), commands)
 
     def _judge(self, leg: Leg, kind: str, noes: tuple[Reason, ...], commands: list[TapeCommand]) -> None:
         tape = self._tapes.get((leg.leg_id, kind))
@@ -323,7 +313,8 @@ class RecordingRules:
     def _yeses(self, leg: Leg, kind: str) -> tuple[Reason, ...]:
         if kind == "user":
             return _USER_ASKED
-        return permissions(self.facts, leg, self.trunks.get(leg.trunk_id or "", NO_TRUNK))
+        told = permissions if leg.kind == "trunk" else station_permissions
+        return told(self.facts, leg, self._settings(leg))
 
     def _close_gone(self) -> list[TapeCommand]:
         """Tapes whose leg is gone, and user tapes that nobody asks for any more."""

@@ -17,8 +17,8 @@ AUDIO_FORMATS = (
 )
 """Every format a trunk can name (A9)."""
 SUPPORTED_AUDIO_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16", "audio/G726-32", "audio/GSM")
-"""Formats that recordings can be made in. Nobody publishes an encoder of TrueSpeech: a trunk that asks for it is refused
-when it is set up."""
+"""Formats that recordings can be made in. Nobody publishes an encoder of TrueSpeech: a trunk that asks for it is
+refused when it is set up."""
 DUAL_CHANNEL_FORMATS = ("audio/opus", "audio/PCMU", "audio/PCMA", "audio/L16")
 """Formats that can hold two channels (A8)."""
 

@@ -15,7 +15,7 @@ Told = dict[str, str]
 NO_ANSWER: Told = {"row": "leg", "why": "the call was not answered, so there was nothing to record"}
 INTERNAL: Told = {
     "row": "external",
-    "why": "a call between internal users is not recorded unless one of them records it",
+    "why": "a call between internal users is not recorded unless one of them records it, or both stations do",
 }
 DESTROYED: Told = {
     "row": "consent",
@@ -46,9 +46,15 @@ CONFERENCE: Told = {
     "why": "only external parties are left of the conference, and the organization goes on recording",
     "setting": "stopRecordingWhenOnlyExternalParticipants=false",
 }
+BOTH: Told = {
+    "row": "party",
+    "why": "a call between users, and every station on it records",
+    "setting": "trunk_recording_enabled=true",
+}
+STATION_HOLD: Told = {**HOLD, "why": "on hold, and this station records holds"}
 MOMENT_US = 50_000
 """Events of one step of a call lie closer together; what lies between two of them is no stretch of its own."""
-LASTING_ROWS = frozenset({"trunk", "consent", "consult"})
+LASTING_ROWS = frozenset({"trunk", "station", "consent", "consult"})
 """Rows whose yes holds for as long as the tape stays open."""
 
 
@@ -112,10 +118,11 @@ def _only_over(word: Word) -> bool:
 def _captured_spans(tape: Tape, word: Word, until: int, timeline: Timeline, leg: Leg) -> Iterator[Span]:
     """What was captured in one go, cut where another setting permitted it."""
     lasting = tuple(reason for reason in word.reasons if reason.get("row") in LASTING_ROWS)
+    permissions = _permissions if leg.kind == "trunk" else _station_permissions
     edges = {word.at, until} | {at for at in _changes(timeline) if word.at < at < until}
     stretches: list[tuple[int, int, tuple[Told, ...]]] = []
     for start, stop in pairwise(sorted(edges)) if until > word.at else [(word.at, until)]:
-        reasons = (*lasting, *_permissions(timeline, leg, start))
+        reasons = (*lasting, *permissions(timeline, leg, start))
         if stretches and (stretches[-1][2] == reasons or stop - start < MOMENT_US):
             stretches[-1] = (stretches[-1][0], stop, stretches[-1][2])
         elif stretches and stretches[-1][1] - stretches[-1][0] < MOMENT_US:
@@ -150,6 +157,26 @@ def _permissions(timeline: Timeline, leg: Leg, at: int) -> Iterator[Told]:
         yield HOLD
     if not people and not doing & {"ivr", "queue"}:
         yield CONFERENCE if timeline.conference is not None and timeline.conference <= at else ONWARD
+
+
+def _station_permissions(timeline: Timeline, leg: Leg, at: int) -> Iterator[Told]:
+    """Why a tape of a station that captures may do so at that moment; see ``station.STATION_ROWS``."""
+    up = [person for person in timeline.participants if _is_up(person, at)]
+    doing = {person.participant_id: _doing(person, at) for person in up}
+    owner = next((person for person in up if leg in person.legs), None)
+    if owner is None:
+        return
+    consults = any("consult" in kinds for kinds in doing.values())
+    if "consult" in doing[owner.participant_id] or ("hold" in doing[owner.participant_id] and consults):
+        company = [p for p in up if p is not owner and doing[p.participant_id] & {"consult", "hold"}]
+        company = [p for p in company if not any(x.external for x in p.legs) or "consult" in doing[p.participant_id]]
+    else:
+        company = [person for person in up if person is not owner and "consult" not in doing[person.participant_id]]
+    if company and not any(other.external for person in company for other in person.legs):
+        yield BOTH
+    held = "consult" not in doing[owner.participant_id] and bool(company)
+    if "hold" in doing[owner.participant_id] or (held and all("hold" in doing[p.participant_id] for p in company)):
+        yield STATION_HOLD
 
 
 def _doing(person: Participant, at: int) -> set[str]:
