@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -119,6 +120,15 @@ def test_j14_agent_sees_own_calls(database: Database) -> None:
 def test_j13_a_queue_narrows_the_right(database: Database) -> None:
     sales = {"operands": [{"type": "QUEUE", "queue": {"id": "sales"}}]}
     assert seen(database, access_of("sue", "supervisor", "*", sales)) == {"c3-trunk"}
+
+
+def test_j13_a_call_that_was_in_several_queues_is_reached_by_each(database: Database) -> None:
+    with database.transaction() as session:
+        row = finished("c5", ["ann"], ["berlin"], queue="service")
+        assert internal.store_finished(session, dataclasses.replace(row, queue_ids=["sales", "service"]))
+    for queue, calls in (("sales", {"c3-trunk", "c5-trunk"}), ("service", {"c5-trunk"}), ("other", set())):
+        condition = {"operands": [{"type": "QUEUE", "queue": {"id": queue}}]}
+        assert seen(database, access_of("sue", "supervisor", "*", condition)) == calls
 
 
 def test_j13_a_team_reaches_nothing_until_teams_are_kept(database: Database) -> None:

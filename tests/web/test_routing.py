@@ -249,3 +249,21 @@ def test_d3_the_setting_for_conferences_reaches_the_edge(site):
     assert built(site).stop_when_only_external is True
     api.put_recording_settings(model("RecordingSettings", stop_recording_when_only_external_participants=False))
     assert built(site).stop_when_only_external is False
+
+
+def test_queues_and_flows_are_moved_by_who_may_edit_them_here_and_there(sqlite_site):
+    world, admin = sqlite_site.world, sqlite_site.http()
+    give(sqlite_site, "other", world.sales, "routing:queue:*")
+    queue = admin.post("/api/v2/routing/queues", json={"name": "Moved"}).json()["id"]
+    flow = admin.post("/api/v2/flows", json={"name": "Moved", "type": "inboundcall"}).json()["id"]
+    code = admin.post("/api/v2/routing/wrapupcodes", json={"name": "Moved"}).json()["id"]
+    path = f"/api/v2/authorization/divisions/{world.sales}/objects"
+    assert sqlite_site.http("other").post(f"{path}/QUEUE", json=[queue]).status_code == 403
+    assert admin.post(f"{path}/QUEUE", json=[queue, "none"]).status_code == 404
+    for kind, key, place in (
+        ("QUEUE", queue, "routing/queues"), ("FLOW", flow, "flows"), ("WRAPUPCODE", code, "routing/wrapupcodes"),
+    ):  # fmt: skip
+        assert admin.post(f"{path}/{kind}", json=[key]).status_code == 204
+        assert admin.get(f"/api/v2/{place}/{key}").json()["division"]["id"] == world.sales
+    assert sqlite_site.http("other").get(f"/api/v2/routing/queues/{queue}").status_code == 200
+    assert admin.post(f"{path}/CAMPAIGN", json=[]).status_code == 400

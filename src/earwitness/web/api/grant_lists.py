@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from earwitness.store import access as access_store
+from earwitness.store import named as named_store
 from earwitness.store import users as user_store
+from earwitness.store.tables import CallRoute, Flow, Queue, WrapupCode
 from earwitness.web.api import divisions, grants, roles, users
 from earwitness.web.api.divisions import DivisionReference
 from earwitness.web.api.grants import GrantDocument
@@ -19,6 +23,13 @@ family = Family("Grant lists")
 
 MOST_OBJECTS = 1000
 EDIT_USERS = ("directory:user:edit", "directory:organization:admin")
+NAMED: dict[str, tuple[Any, str]] = {
+    "QUEUE": (Queue, "routing:queue:edit"),
+    "FLOW": (Flow, "architect:flow:edit"),
+    "WRAPUPCODE": (WrapupCode, "routing:wrapupCode:edit"),
+    "CALLROUTE": (CallRoute, "routing:callRoute:edit"),
+}
+"""``objectType`` -> table, and the right to edit such objects."""
 SUBJECT_TYPES = {"user": "PC_USER", "client": "PC_OAUTH_CLIENT"}
 
 
@@ -86,18 +97,32 @@ def holders_of_role(caller: Signed, parts: Parts, roleId: str, page: Paging) -> 
     status=204,
 )
 def move_to_division(caller: Signed, parts: Parts, divisionId: str, objectType: str, body: list[str]) -> None:
-    """Moves users to a division: all of them or none. Takes the right to edit users there and where they come from."""
-    if objectType.upper() != "USER":
-        raise bad_request("Only objects of type USER can be moved here.", "objectType", "invalid.value")
+    """Moves objects to a division: all of them or none. Types: USER, QUEUE, FLOW, WRAPUPCODE, CALLROUTE.
+
+    Takes the right to edit such objects there and where they come from.
+    """
+    kind = objectType.upper()
+    if kind != "USER" and kind not in NAMED:
+        listed = ", ".join(["USER", *NAMED])
+        raise bad_request(f"Objects that can be moved here: {listed}.", "objectType", "invalid.value")
     if len(body) > MOST_OBJECTS:
         raise bad_request(f"Up to {MOST_OBJECTS} objects can be moved at once.", None, "invalid.value")
-    now = parts.clock.now_us()
+    now, by = parts.clock.now_us(), caller.subject.id
+    rights = EDIT_USERS if kind == "USER" else (NAMED[kind][1],)
     with changes.changing(parts, caller) as session:
-        divisions.check(caller, divisionId, *EDIT_USERS)
+        divisions.check(caller, divisionId, *rights)
         if user_store.division(session, divisionId) is None:
             raise not_found("division", divisionId)
-        for user_id in dict.fromkeys(body):
-            user = users.find_user(session, user_id)
-            divisions.check(caller, user.division_id, *EDIT_USERS)
-            if changes.apply(user, {"division_id": divisionId}, None):
-                user_store.touch(user, now, caller.subject.id)
+        for object_id in dict.fromkeys(body):
+            if kind == "USER":
+                user = users.find_user(session, object_id)
+                divisions.check(caller, user.division_id, *rights)
+                if changes.apply(user, {"division_id": divisionId}, None):
+                    user_store.touch(user, now, by)
+                continue
+            row = named_store.get(session, NAMED[kind][0], object_id)
+            if row is None:
+                raise not_found(kind.lower(), object_id)
+            divisions.check(caller, row.division_id, *rights)
+            if changes.apply(row, {"division_id": divisionId}, None):
+                named_store.touch(row, now, by)
