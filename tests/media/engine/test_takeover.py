@@ -173,7 +173,7 @@ async def test_a_mistake_about_a_packet_costs_its_batch_and_nothing_else(tmp_pat
         "from earwitness.media.rtp.relay import Relay\n"
         "regular = Relay._regular\n"
         "def broken(self, rows, *rest):\n"
-        "    if b'bug!' in self.rows[rows].tobytes(): raise RuntimeError('bug')\n"
+        "    if b'bug!' in self._arena.rows[rows].tobytes(): raise RuntimeError('bug')\n"
         "    regular(self, rows, *rest)\n"
         "Relay._regular = broken\n"
     )

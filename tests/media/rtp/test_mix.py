@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,13 @@ async def test_each_member_hears_all_others(tmp_path: Path, names: tuple[str, ..
         rig.engine.close_tape("t")
         await rig.engine.idle()
         tape = read(tmp_path / "t.0.1.rtpdump")
-        assert continuous([tape.packet(n) for n in range(len(tape))])
+        taped = [tape.packet(n) for n in range(len(tape))]
+        # A frame may have been lost with the process that was killed.
+        sequence = [int.from_bytes(packet[2:4], "big") for packet in taped]
+        steps = [(b - a) & 0xFFFF for a, b in itertools.pairwise(sequence)]
+        assert set(steps) <= {1, 2}
+        assert steps.count(2) <= 1
+        assert len({packet[8:12] for packet in taped}) == 1
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("pcma", "pcmu"), ("opus", "pcma")])
