@@ -233,7 +233,7 @@ class Edge:
             registrations_changed=self._mark_registrations,
         )
         if snapshot is not EMPTY:
-            self._use(snapshot)
+            self._use(snapshot, await asyncio.to_thread(self.switchboard.flows.use, snapshot.flows))
         self.engine = self._make_engine()
         await self.engine.start()
         try:
@@ -315,16 +315,18 @@ class Edge:
             snapshot = await asyncio.to_thread(self._load_snapshot)
             current = self.switchboard.directory.snapshot
             if snapshot is not None and snapshot != current:
-                self._use(snapshot)
+                texts = await asyncio.to_thread(self.switchboard.flows.use, snapshot.flows)
+                self._use(snapshot, texts)
                 try:
                     await asyncio.to_thread(self._state.save_snapshot, snapshot)
                 except OSError as error:
                     log.error("the configuration cannot be kept", error=error.strerror)
             return self.switchboard.directory.snapshot.version
 
-    def _use(self, snapshot: Snapshot) -> None:
+    def _use(self, snapshot: Snapshot, texts: list[tuple[str, str]]) -> None:
+        """:param texts: what flows may say."""
         self.switchboard.use(Directory(snapshot, self.switchboard.resolved))
-        self._prompts.prepare(self.switchboard.flows.use(snapshot.flows))
+        self._prompts.prepare(texts)
         log.info("configuration in use", version=snapshot.version)
 
     async def _reload_quietly(self) -> None:

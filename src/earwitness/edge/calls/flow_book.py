@@ -17,15 +17,20 @@ class FlowBook:
         self._programs: dict[tuple[str, str], flows.Flow | ValueError] = {}
 
     def use(self, published: tuple[Flow, ...]) -> list[tuple[str, str]]:
-        """A new configuration: reads what is new in it. Gives every text that may be spoken, with its language."""
-        keys = {(flow.id, flow.version) for flow in published}
-        self._programs = {key: program for key, program in self._programs.items() if key in keys}
-        texts: list[tuple[str, str]] = []
+        """A new configuration: reads what is new in it. Gives every text that may be spoken, with its language.
+
+        A large flow takes a second to read, so this may be called in a thread, one call at a time.
+        """
+        known, texts = self._programs, []
+        programs: dict[tuple[str, str], flows.Flow | ValueError] = {}
         for flow in published:
-            try:
-                texts += self.program(flow).texts()
-            except ValueError as error:
-                log.error("a flow cannot be read: calls into it are not taken", flow=flow.name, error=str(error))
+            key = (flow.id, flow.version)
+            found = programs[key] = known[key] if key in known else _read(flow)
+            if isinstance(found, ValueError):
+                log.error("a flow cannot be read: calls into it are not taken", flow=flow.name, error=str(found))
+            else:
+                texts += found.texts()
+        self._programs = programs
         return texts
 
     def program(self, flow: Flow) -> flows.Flow:
@@ -33,13 +38,7 @@ class FlowBook:
 
         :raises ValueError: its text is none that this version can read.
         """
-        key = (flow.id, flow.version)
-        if key not in self._programs:
-            try:
-                self._programs[key] = flows.read_flow(flow.source)
-            except ValueError as error:
-                self._programs[key] = error
-        found = self._programs[key]
+        found = self._programs.get((flow.id, flow.version)) or _read(flow)
         if isinstance(found, ValueError):
             raise found
         return found
@@ -50,3 +49,10 @@ class FlowBook:
             return self.program(flow).suppress_recording
         except ValueError:
             return True
+
+
+def _read(flow: Flow) -> flows.Flow | ValueError:
+    try:
+        return flows.read_flow(flow.source)
+    except ValueError as error:
+        return error
