@@ -21,7 +21,8 @@ class FlowBook:
 
         A large flow takes a second to read, so this may be called in a thread, one call at a time.
         """
-        known, texts = self._programs, []
+        known = self._programs
+        texts: list[tuple[str, str]] = []
         programs: dict[tuple[str, str], flows.Flow | ValueError] = {}
         for flow in published:
             key = (flow.id, flow.version)
