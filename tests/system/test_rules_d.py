@@ -52,3 +52,32 @@ def test_d1_d4_the_recording_ends_when_only_external_parties_are_left(centre):
 
 def test_d2_d4_the_option_of_the_callers_trunk_lets_it_go_on(centre):
     assert transferred_out(centre, GOES_ON) == [[WITH_USER, AFTER]]
+
+
+def test_d3_a_conference_that_only_external_parties_are_left_of_is_not_recorded_on(centre):
+    """The organization's setting is as it is made: recording stops then."""
+    office, name = centre.office, "rule-d-host"
+    host = centre.user_phone(name)
+    call, conversation = centre.call(centre.phone(GOES_ON), office.number(name))
+    taken = host.wait_called().wait_answered()
+    target, dialled = centre.outside(ONWARD)
+    path = f"/api/v2/conversations/calls/{conversation}/participants/user/{centre.user_id(name)}"
+    reply = centre.http.post(path, json={"participants": [{"address": dialled}]})
+    assert reply.status_code < 300, reply.text
+    other = target.wait_called().wait_answered()
+    other.tone(ONWARD_HZ)
+    call.ear.wait_for(ONWARD_HZ)
+    taken.ear.wait_for(ONWARD_HZ)
+    other.tone(0)
+    say(WITH_USER, call)
+    taken.hang_up()
+    other.tone(ONWARD_HZ)
+    call.ear.wait_for(ONWARD_HZ)
+    other.tone(0)
+    say(AFTER, call)
+    call.hang_up()
+    other.wait_ended()
+    recordings = office.recorder.recordings(conversation, count=2)
+    found = [tones_in(office.recorder.audio(item), 0) for item in recordings]
+    assert [WITH_USER] in found
+    assert AFTER not in {hz for tones in found for hz in tones}

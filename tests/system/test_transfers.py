@@ -33,6 +33,54 @@ def path_of(centre, conversation):
     return f"/api/v2/conversations/calls/{conversation}/participants/{participant['id']}"
 
 
+def test_a5_one_recording_across_transfers_by_the_phone_and_by_the_api(centre, office):
+    call, ann, conversation = with_user(centre, "transfer-ann")
+    ben, cem = centre.user_phone("transfer-ben"), centre.user_phone("transfer-cem")
+    say(500, call)
+    assert ann.refer(office.account("transfer-ben").username).status == 202
+    second = ben.wait_called().wait_answered()
+    ann.wait_transferred()
+    ann.wait_ended()
+    say(550, call)
+    second.tone(1000)
+    call.ear.wait_for(1000)
+    second.tone(0)
+    body = {"userId": centre.user_id("transfer-cem")}
+    reply = office.recorder.http.post(f"{path_of(centre, conversation)}/replace", json=body)
+    assert reply.status_code < 300, reply.text
+    third = cem.wait_called().wait_answered()
+    second.wait_ended()
+    say(600, call)
+    third.tone(1100)
+    call.ear.wait_for(1100)
+    call.hang_up()
+    third.wait_ended()
+    (recording,) = office.recorder.recordings(conversation)
+    audio = office.recorder.audio(recording)
+    assert tones_in(audio, 0) == [500, 550, 600]
+    assert [hz for hz in tones_in(audio, 1) if hz in (1000, 1100)] == [1000, 1100]
+
+
+def test_an_attended_transfer_by_the_phone_keeps_the_callers_recording_going(centre, office):
+    call, ann, conversation = with_user(centre, "transfer-dia")
+    eve = centre.user_phone("transfer-eve")
+    say(650, call)
+    assert ann.hold().status == 200
+    consult = ann.phone.call(office.account("transfer-eve").username).wait_answered()
+    taken = eve.wait_called().wait_answered()
+    assert ann.refer(consult).status == 202
+    ann.wait_ended()
+    taken.tone(1150)
+    call.ear.wait_for(1150)
+    say(700, call)
+    call.hang_up()
+    taken.wait_ended()
+    (recording,) = office.recorder.recordings(conversation)
+    audio = office.recorder.audio(recording)
+    assert tones_in(audio, 0) == [650, 700]
+    assert 1150 in tones_in(audio, 1)
+
+
 @pytest.mark.parametrize(("trunk", "captured"), [(CONSULTS, True), (ONWARD, False)])
 def test_a11_a_consult_is_captured_only_with_its_trunks_option_and_as_a_recording_of_its_own(
     centre, office, trunk, captured
