@@ -1,8 +1,8 @@
 """How many events a second the recording rules decide, on one core: the events of whole contact centre calls.
 
-The call: a flow that asks for consent, a queue, an agent whose phone rings, talk with a hold and a secure pause, a user
-recording, a consult, a transfer to an external number, and all that does not matter to a tape in between (media, DTMF,
-data). Nothing but the decision is timed; every call's decisions are held against the expected ones.
+The call: a flow that asks for consent, a queue, an agent whose station records and whose phone rings, talk with a hold
+and a secure pause, a user recording, a consult, a transfer to an external number, and all that does not matter to a
+tape in between (media, DTMF, data). Nothing but the decision is timed; the decisions are held against the expected.
 
     python -m bench decide [--seconds 3]
 """
@@ -37,6 +37,7 @@ TRUNKS = {
     "t1": TrunkRecording(enabled=True, consult=True, consent_required=True),
     "t2": TrunkRecording(enabled=True, external_transfers=True),
 }
+STATIONS = {"s-agent": TrunkRecording(enabled=True)}
 OPENS, CLOSES, HOLDS_BACK = OpenTape, CloseTape, WithholdTape
 EXPECTED: list[tuple[type[TapeCommand], str, str]] = [
     (HOLDS_BACK, "carrier", "trunk"),  # inside a flow that suppresses recording, and no consent yet
@@ -44,16 +45,25 @@ EXPECTED: list[tuple[type[TapeCommand], str, str]] = [
     (HOLDS_BACK, "carrier", "trunk"),  # between flow and queue
     (HOLDS_BACK, "carrier", "trunk"),  # in the queue
     (OPENS, "carrier", "trunk"),  # the agent is there
+    (OPENS, "agent", "station"),
     (CLOSES, "carrier", "trunk"),  # hold
+    (CLOSES, "agent", "station"),
     (OPENS, "carrier", "trunk"),
+    (OPENS, "agent", "station"),
     (OPENS, "agent", "user"),
     (CLOSES, "carrier", "trunk"),  # secure pause
+    (CLOSES, "agent", "station"),
     (CLOSES, "agent", "user"),
     (OPENS, "carrier", "trunk"),
+    (OPENS, "agent", "station"),
     (OPENS, "agent", "user"),
     (CLOSES, "agent", "user"),  # no user recording any more
     (CLOSES, "carrier", "trunk"),  # on hold for the consult
+    (CLOSES, "agent", "station"),
+    (HOLDS_BACK, "agent", "station"),  # nobody is there yet
+    (HOLDS_BACK, "agent", "station"),  # this station does not record consults
     (HOLDS_BACK, "expert", "consult"),  # not on this trunk
+    (HOLDS_BACK, "agent", "station"),
     (HOLDS_BACK, "expert", "trunk"),  # held, until the agent has left
     (HOLDS_BACK, "carrier", "trunk"),  # this trunk does not continue on external transfer
     (OPENS, "expert", "trunk"),  # and this one does
@@ -106,7 +116,7 @@ def call() -> list[Event]:
 
 def decide(events: list[Event]) -> list[TapeCommand]:
     """All that the rules say to one call."""
-    rules = RecordingRules(TRUNKS)
+    rules = RecordingRules(TRUNKS, stations=STATIONS)
     return [command for event in events for command in rules.observe(event)]
 
 

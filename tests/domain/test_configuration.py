@@ -14,7 +14,10 @@ def test_a_snapshot_survives_its_document() -> None:
                 ("^\\+",), recording=TrunkRecording(enabled=True, dual_channel=True),
             ),
         ),
-        stations=(Station("s", "Desk", "desk1", "u1", "101", True, "aa", "bb"),),
+        stations=(
+            Station("s", "Desk", "desk1", "u1", "101", True, "aa", "bb"),
+            Station("r", "Records", "desk2", recording=TrunkRecording(enabled=True, consent_required=True)),
+        ),
         users=(User("u1", "Ada", "+49301"),),
         call_routes=(CallRoute("r", "main", ("+49302",), "user", "u1"),),
     )  # fmt: skip

@@ -67,6 +67,8 @@ class Station:
     enabled: bool = True
     ha1_md5: str = field(default="", repr=False)
     ha1_sha256: str = field(default="", repr=False)
+    recording: TrunkRecording | None = None
+    """What is recorded of calls at it (A7), whatever their trunk records; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Snapshot:
         """
         values = dict(document)
         values["trunks"] = tuple(_trunk(item) for item in values.get("trunks", ()))
-        values["stations"] = tuple(Station(**item) for item in values.get("stations", ()))
+        values["stations"] = tuple(_station(item) for item in values.get("stations", ()))
         values["users"] = tuple(User(**item) for item in values.get("users", ()))
         values["call_routes"] = tuple(
             CallRoute(**{**i, "dnis": tuple(i["dnis"])}) for i in values.get("call_routes", ())
@@ -192,6 +194,11 @@ class Snapshot:
 def _queue(item: Mapping[str, Any]) -> Queue:
     codes = tuple(WrapupCode(**code) for code in item.get("wrapup_codes", ()))
     return Queue(**{**item, "members": tuple(item.get("members", ())), "wrapup_codes": codes})
+
+
+def _station(item: Mapping[str, Any]) -> Station:
+    recording = item.get("recording")
+    return Station(**{**item, "recording": None if recording is None else TrunkRecording.from_document(recording)})
 
 
 def _trunk(item: Mapping[str, Any]) -> Trunk:

@@ -116,6 +116,8 @@ class Facts:
         """The legs that this leg's party is in one talk with, whether or not somebody holds."""
         consulting = self.consulting
         others = [other for other in self.answered.values() if other is not leg]
+        if not consulting and not self.inside:
+            return others
         if not self.consults(leg):
             return [other for other in others if other.participant_id not in consulting]
         return [

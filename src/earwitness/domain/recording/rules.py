@@ -223,6 +223,8 @@ class RecordingRules:
     """Leg -> user tapes so far."""
     _captured: dict[tuple[str, str, int], None] = field(default_factory=dict)
     """Tapes that were open at least once and are not destroyed: leg, kind, take; in the order of their opening."""
+    _asking: dict[str, TrunkRecording] = field(default_factory=dict)
+    """Leg -> its station's settings, with the consent that the caller's trunk requires."""
     _unsettled: bool = False
 
     def __post_init__(self) -> None:
@@ -275,10 +277,15 @@ class RecordingRules:
         if leg.kind == "trunk":
             return self.trunks.get(leg.trunk_id or "", NO_TRUNK)
         settings = self.stations.get(leg.station_id or "", NO_TRUNK)
+        if settings.consent_required:
+            return settings
         caller = self._caller_settings()
-        if caller.enabled and caller.consent_required and not settings.consent_required:
-            return replace(settings, consent_required=True)
-        return settings
+        if not (caller.enabled and caller.consent_required):
+            return settings
+        asking = self._asking.get(leg.leg_id)
+        if asking is None:
+            asking = self._asking[leg.leg_id] = replace(settings, consent_required=True)
+        return asking
 
     def _judge_side(self, leg: Leg, side: str, noes: tuple[No, ...], commands: list[TapeCommand]) -> None:
         """:param side: ``trunk`` or ``station``; a consult leg has a consult tape instead."""

@@ -39,9 +39,12 @@ def _party(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
     company = facts.company(leg)
     if not company:
         return _ALONE
-    if any(other.external for other in company):
-        return None
-    return None if all(facts.station_records(other) for other in company) else _ONE_SIDE
+    one_side = False
+    for other in company:
+        if other.external:
+            return None
+        one_side = one_side or not facts.station_records(other)
+    return _ONE_SIDE if one_side else None
 
 
 def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:

@@ -108,6 +108,7 @@ class Conversation:
             services.new_id,
             services.spool_full,
             stop_when_only_external=snapshot.stop_when_only_external,
+            stations={item.id: item.recording for item in snapshot.stations if item.recording is not None},
             register_tape=lambda tape_id: services.register_tape(tape_id, self),
         )
         self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)

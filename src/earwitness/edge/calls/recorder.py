@@ -2,8 +2,8 @@
 
 ``Recorder.note`` takes an event that is about to be written, ``settle`` comes before a batch of them is written; both
 give the events that follow (tape opened, closed, withheld, destroyed), to be written in the same batch. The media
-engine has its command by then. Nothing else in the edge opens or closes a tape. While a trunk's tape is open its party
-hears the trunk's beep.
+engine has its command by then. Nothing else in the edge opens or closes a tape. While a trunk's or station's tape is
+open its party hears the beep.
 """
 
 from __future__ import annotations
@@ -57,18 +57,21 @@ class Recorder:
         spool_full: Callable[[], bool],
         *,
         stop_when_only_external: bool = True,
+        stations: Mapping[str, TrunkRecording] | None = None,
         register_tape: Callable[[str], None] = lambda tape_id: None,
     ) -> None:
         """:param folder: the conversation's spool folder.
         :param trunks: by id, as they were when the conversation began.
         :param spool_full: asked before a tape is opened: whether its disk has no room for it.
         :param stop_when_only_external: the organisation's setting for conferences (D3).
+        :param stations: by id, of the stations that record (A7), as they were when the conversation began.
         :param register_tape: told the id of each tape that is opened for the first time.
         """
         self._engine = engine
         self._folder = folder
         self._settings = {trunk_id: trunk.recording for trunk_id, trunk in trunks.items()}
-        self._rules = RecordingRules(self._settings, stop_when_only_external)
+        self._stations = stations or {}
+        self._rules = RecordingRules(self._settings, stop_when_only_external, self._stations)
         self._register_tape = register_tape
         self._new_id = new_id
         self._spool_full = spool_full
@@ -79,11 +82,13 @@ class Recorder:
 
     def heard_at(self, at: int | None) -> bool:
         """Whether what was said at that time (UTC us; None: now) is recorded: some tape was open then, and none was
-        closed or withheld. A digit may be told late, and the tape be open again by then.
+        closed or withheld, but for those of legs that are gone. A digit may be told late, and the tape be open again
+        by then.
         """
-        if not self._tapes or not all(tape.open for tape in self._tapes.values()):
+        tapes = [tape for tape in self._tapes.values() if tape.leg_id in self._rules.facts.legs]
+        if not tapes or not all(tape.open for tape in tapes):
             return False
-        return at is None or at >= max(tape.opened_at for tape in self._tapes.values())
+        return at is None or at >= max(tape.opened_at for tape in tapes)
 
     @property
     def settled(self) -> bool:
@@ -157,10 +162,13 @@ class Recorder:
 
     def _settings_of(self, leg_id: str) -> TrunkRecording:
         leg = self._rules.facts.legs.get(leg_id)
-        return self._settings.get((leg.trunk_id if leg is not None else None) or "", TrunkRecording())
+        if leg is None:
+            return TrunkRecording()
+        found = self._settings.get(leg.trunk_id or "") or self._stations.get(leg.station_id or "")
+        return found or TrunkRecording()
 
     def _open(self, tape: _Tape, reasons: list[dict[str, str]], at: int) -> NewEvent:
-        settings = self._settings_of(tape.leg_id)
+        settings = self._settings_of(tape.leg_id) if tape.kind != "user" else TrunkRecording()  # E3
         opening = tape.openings
         self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
         tape.openings += 1
@@ -185,7 +193,7 @@ class Recorder:
         self._beep(tape.leg_id)
 
     def _beep(self, leg_id: str) -> None:
-        """The party of a leg hears the beep exactly while its trunk or consult tape is open."""
+        """The party of a leg hears the beep exactly while its trunk, station or consult tape is open."""
         beep = self._settings_of(leg_id).beep
         recorded = any(t.open and t.leg_id == leg_id and t.kind != "user" for t in self._tapes.values())
         if recorded and beep.enabled and leg_id not in self._beeping:
