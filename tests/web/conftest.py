@@ -118,6 +118,8 @@ class FakeEdge:
         self.disconnected: list[str] = []
         self.agents: dict[str, dict[str, Any]] = {}
         self.queues: list[dict[str, Any]] = []
+        self.strangers: set[str] = set()
+        """Users that it hears of when it reads its configuration again."""
         self.told: list[tuple[str, str, dict[str, Any]]] = []
         """What it was told, in order: method, path, body."""
         self.refusal: tuple[int, dict[str, Any]] | None = None
@@ -203,7 +205,10 @@ class FakeEdge:
             status, document = 200, {"agents": list(self.agents.values())}
         elif path == ["queues"]:
             status, document = 200, {"queues": self.queues}
-        elif path[0] == "agents":
+        elif path == ["reload"]:
+            self.strangers.clear()
+            status, document = 200, {"version": 1}
+        elif path[0] == "agents" and path[1] not in self.strangers:
             status, document = self._agent(scope["method"], path[1], path[2:], json.loads(content or b"{}"))
         if scope["method"] != "GET" and status != 401:
             self.told.append((scope["method"], "/" + "/".join(path), json.loads(content or b"{}")))

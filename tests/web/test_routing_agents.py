@@ -98,3 +98,15 @@ def test_without_an_edge_nobody_goes_on_queue(sqlite_site):
     assert not on_queue(sqlite_site, agent)
     assert http.patch(path, json={"presenceDefinition": {"systemPresence": "Away"}}).status_code == 200
     assert http.get(f"/api/v2/users/{agent}/routingstatus").json()["status"] == "OFF_QUEUE"
+
+
+def test_an_edge_that_has_not_heard_of_a_new_user_reads_its_configuration(sqlite_site):
+    agent = sqlite_site.world.users["agent"]
+    path, body = f"/api/v2/users/{agent}/presences/purecloud", {"presenceDefinition": {"systemPresence": "On Queue"}}
+    sqlite_site.edge.strangers.add(agent)
+    assert sqlite_site.http("agent").patch(path, json=body).status_code == 200
+    assert [told[:2] for told in sqlite_site.edge.told] == [
+        ("PUT", f"/agents/{agent}"), ("POST", "/reload"), ("PUT", f"/agents/{agent}"),
+    ]  # fmt: skip
+    assert sqlite_site.edge.agents[agent]["on_queue"]
+    assert on_queue(sqlite_site, agent)

@@ -92,11 +92,18 @@ class EdgeControl:
     def set_agent(self, user_id: str, *, on_queue: bool | None = None, status: str | None = None) -> None:
         """Says that an agent takes calls of its queues, or is idle again.
 
-        :raises ApiError: as ``command``.
+        An edge that has not heard of the user is made to read its configuration first.
+
+        :raises ApiError: as ``command``; 409, the edge does not know the user.
         """
         given = {"on_queue": on_queue, "status": status}
         body = {key: value for key, value in given.items() if value is not None}
-        self._call("PUT", f"/agents/{_segment(user_id)}", body)
+        path = f"/agents/{_segment(user_id)}"
+        if self._call("PUT", path, body).status_code == 404:
+            self._call("POST", "/reload")
+            response = self._call("PUT", path, body)
+            if response.status_code == 404:
+                raise _refusal(response, 409)
 
     def end_acw(self, user_id: str, participant_id: str | None = None) -> None:
         """The agent's after-call work is done (that of a participant, of several): it may get the next call.
