@@ -35,7 +35,7 @@ from earwitness.settings import load
 START_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 120.0
 SECONDS = 2
-FAMILIES = ("access", "telephony", "routing", "flows", "calls", "end")
+FAMILIES = ("access", "telephony", "routing", "flows", "calls", "live", "end")
 """Files of steps, ``steps_<name>.py``, in the order in which their steps run."""
 
 
@@ -120,7 +120,7 @@ def _running(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             _wait(lambda: wiring.running(settings.run, "edge"), process, folder)
             web = _wait(lambda: wiring.running(settings.run, "web"), process, folder)
-            yield str(web["url"]), made
+            yield str(web["url"]), {**made, "run": settings.run}
         finally:
             process.terminate()
             process.wait(30)
