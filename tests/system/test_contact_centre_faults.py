@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peers.contact_centre import Centre, choice, say, to_queue, tones_in
+from peers.contact_centre import DISCONNECT, Centre, choice, say, to_queue, tones_in
 from peers.recorder import new_caller
 from peers.waiting import eventually
 
@@ -63,6 +63,30 @@ def test_a_flow_that_goes_in_circles_ends_and_says_so(centre, office):
     is_over(office, conversation)
     document = office.recorder.get(f"/api/v2/conversations/{conversation}")
     assert document["endTime"]
+
+
+def play(name):
+    return f"playAudio:\n  name: Play\n  audio:\n    prompt: Prompt.{name}"
+
+
+def test_a_recorded_prompt_is_heard_and_a_missing_one_does_not_lose_the_call(centre, office):
+    prompt = f"Tone{new_caller()[1:]}"
+    file = centre.prompt(prompt, 1450)
+    flow = centre.flow("Prompts", choice(1, play(prompt), DISCONNECT))
+    number = centre.number("flow", flow)
+    call, conversation = centre.call(centre.phone(OUTSIDE), number)
+    call.press("1")
+    call.ear.wait_for(1450)
+    call.wait_ended(15)
+    (recording,) = office.recorder.recordings(conversation)
+    assert 1450 in tones_in(office.recorder.audio(recording), 1)
+    file.unlink()
+    call, conversation = centre.call(centre.phone(OUTSIDE), number)
+    call.press("1")
+    call.wait_ended(30)
+    is_over(office, conversation)
+    document = office.recorder.get(f"/api/v2/conversations/{conversation}")
+    assert all(item.get("endTime") for item in document["participants"]), document
 
 
 def test_hanging_up_in_the_menu_leaves_nobody(centre, office):

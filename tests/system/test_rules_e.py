@@ -159,7 +159,7 @@ def test_e5_a_snippet_is_a_user_recording_by_another_name(centre, inboxes, offic
     assert heard(centre, inboxes[PEOPLE[0]], item) == [1050]
 
 
-def test_a7_e13_an_agents_recording_of_a_queues_call_has_only_what_the_agent_was_there_for(centre, inboxes):
+def test_e13_an_agents_recording_of_a_queues_call_has_only_what_the_agent_was_there_for(centre, inboxes):
     queue = centre.queue("Rule E", PEOPLE[0], suppressInQueueCallRecording=False)
     ann = centre.user_phone(PEOPLE[0])
     call, conversation = centre.call(centre.phone(SILENT), centre.number("queue", queue["id"]))
