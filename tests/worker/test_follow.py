@@ -136,6 +136,35 @@ def _mangle(path: Path) -> None:
     path.write_bytes(head + b"".join(header + body for header, body in records))
 
 
+def _stall(path: Path, from_ms: int, to_ms: int) -> None:
+    """What arrived in that time arrives at its end, in a burst."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\n") + 1 + 16
+    while at < len(data):
+        if from_ms <= int.from_bytes(data[at + 4 : at + 8], "big") < to_ms:
+            data[at + 4 : at + 8] = to_ms.to_bytes(4, "big")
+        at += int.from_bytes(data[at : at + 2], "big")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("from_ms", "waited_for"), [(11_700, True), (9_800, False)])
+def test_a_stall_of_the_network_is_waited_for_or_left_to_the_batch(
+    make_call: Any, tmp_path: Path, from_ms: int, waited_for: bool
+) -> None:
+    """It ends after the end of a block of the renderer, at 12 s."""
+    call = _long_call(make_call, 30)
+    _stall(call.folder / f"{call.tape_id}.0.0.rtpdump", from_ms, 12_200)
+    followed, rendering, why = _follow(call, tmp_path, SECOND)
+    batch, expected = _batch(call.folder)
+    assert expected.sheet.channels[0].late == 0, "the batch has all of it"
+    assert (rendering is not None) is waited_for, why
+    if rendering is not None:
+        assert followed == batch
+        assert _same(rendering, expected)
+    else:
+        assert "later than" in why
+
+
 def test_packets_that_come_late_send_it_to_the_batch(make_call: Any, tmp_path: Path) -> None:
     call = _long_call(make_call, 30)
     name = f"{call.tape_id}.0.1.rtpdump"

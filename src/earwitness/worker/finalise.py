@@ -3,8 +3,8 @@
 Steps: *plan* (which tapes become recordings), *render* (each tape rendered, sealed, its facts left beside it), *store*
 (all rows in one transaction), *clear* (the spool folder goes). Each is safe to repeat: a tape that was rendered is
 found rendered, a recording is sealed once under the id of its tape, rows that are there are left alone. So a crash
-anywhere, and a second run from the start, give exactly one recording. Only ids pass between steps. The engine notes
-them in pairs: every note costs a write to the disk between hang-up and playback.
+anywhere, and a second run from the start, give exactly one recording. The engine notes them as one: every note costs a
+write between hang-up and playback, and what it saves after a crash the spool folder tells as well.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ RENDER_TIMEOUT_S = 4 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What a spool folder tells of its conversation."""
+
+    events: list[Event]
+    timeline: Timeline
+
+
+@dataclass(frozen=True, slots=True)
 class Finaliser:
     """The steps."""
 
@@ -50,15 +58,15 @@ class Finaliser:
         """The spool folder of a conversation."""
         return self.spool / conversation_id
 
-    def plan_and_render(self, conversation_id: str) -> list[str] | None:
-        """The first pair: ids of the tapes that have a recording now; None if there is nothing to store."""
-        tape_ids = self.plan(conversation_id)
-        return None if tape_ids is None else self.render(conversation_id, tape_ids)
+    def finish(self, conversation_id: str) -> float:
+        """All steps; gives the seconds that the spool folder is to stay yet.
 
-    def store_and_clear(self, conversation_id: str, tape_ids: list[str] | None) -> float:
-        """The second pair; gives the seconds that the spool folder is to stay yet."""
-        if tape_ids is not None:
-            self.store(conversation_id, tape_ids)
+        :raises EventError, ValueError: a damaged event log, or another conversation's.
+        :raises RenderError: it failed; what was done stays done.
+        """
+        told = self._read(conversation_id)
+        if told is not None:
+            self.store(conversation_id, self.render(conversation_id, self._tape_ids(told)), told)
         return self.clear(conversation_id)
 
     def plan(self, conversation_id: str) -> list[str] | None:
@@ -66,6 +74,10 @@ class Finaliser:
 
         :raises EventError, ValueError: a damaged event log, or another conversation's.
         """
+        told = self._read(conversation_id)
+        return None if told is None else self._tape_ids(told)
+
+    def _read(self, conversation_id: str) -> _Told | None:
         with self.database.reading() as session:
             if internal.is_stored(session, conversation_id):
                 return None
@@ -76,7 +88,11 @@ class Finaliser:
         timeline = fold(events)
         if timeline.conversation_id != conversation_id:
             raise ValueError(f"the event log is that of conversation {timeline.conversation_id!r}")
-        return [plan.tape_id for plan in tapes_to_keep(events, timeline, self.folder(conversation_id))]
+        return _Told(events, timeline)
+
+    def _tape_ids(self, told: _Told) -> list[str]:
+        folder = self.folder(told.timeline.conversation_id)
+        return [plan.tape_id for plan in tapes_to_keep(told.events, told.timeline, folder)]
 
     def render(self, conversation_id: str, tape_ids: list[str]) -> list[str]:
         """Renders and seals the tapes; gives the ids of those that have something on them.
@@ -85,14 +101,16 @@ class Finaliser:
         """
         return self.pool.render(conversation_id, tape_ids).result(RENDER_TIMEOUT_S) if tape_ids else []
 
-    def store(self, conversation_id: str, tape_ids: list[str]) -> bool:
-        """Adds the rows of the conversation and of these tapes; whether there were none before."""
+    def store(self, conversation_id: str, tape_ids: list[str], told: _Told | None = None) -> bool:
+        """Adds the rows of the conversation and of these tapes; whether there were none before.
+
+        :param told: what the spool folder tells, if it was read already.
+        """
+        told = told or self._read(conversation_id)
+        if told is None:
+            return False
+        events, timeline = told.events, told.timeline
         folder = self.folder(conversation_id)
-        with self.database.reading() as session:
-            if internal.is_stored(session, conversation_id):
-                return False
-        events = read_events(folder)
-        timeline = fold(events)
         tapes = []
         for tape_id in tape_ids:
             tape = rendered.read(folder, tape_id)

@@ -107,13 +107,19 @@ class TapeFollower:
                 if until_us > self._done_us:
                     renderer.advance(until_us)
                     self._done_us = until_us
+                    self._check_overtaken(renderer)
                 return
             if self._done_us > opening.from_us + opening.length_us:
                 self._contradicted("the tape closed before what was rendered")
                 return
             renderer.close(opening.from_us + opening.length_us)
+            self._check_overtaken(renderer)
             self._rendered.append(opening)
             self._is_open = False
+
+    def _check_overtaken(self, renderer: Renderer) -> None:
+        if renderer.overtaken:
+            self._contradicted("packets came later than the renderer could wait for")
 
     def _contradicted(self, why: str) -> None:
         self.contradiction = self.contradiction or why
@@ -130,7 +136,7 @@ class TapeFollower:
         if until_us < opening.from_us + BEGIN_US or not plan.media or not heard:
             return None
         self._plan, self._gaps, self._rate = _LivePlan.of(plan), plan.gaps, choose_rate(heard)
-        self._renderer = Renderer(self._plan, self._rate, master_sink(plan, self._write))
+        self._renderer = Renderer(self._plan, self._rate, master_sink(plan, self._write), eager=True)
         return self._renderer
 
     def _heard(self, plan: TapePlan) -> set[Codec]:

@@ -1,8 +1,8 @@
 """The worker process: watches the spool and sees to it that every call that ended is finished.
 
-The loop, every ``scan_s``: look at the spool; have calls that are up followed; start ``finalise`` for those that ended.
-A run that fails is started again later (``worker.schedule``), for ever, and its spool folder stays; meanwhile the
-others go on.
+The loop, every ``scan_s`` at least: look at the spool; have calls that are up followed; start ``finalise`` for those
+that ended. A run that fails is started again later (``worker.schedule``), for ever, and its spool folder stays;
+meanwhile the others go on.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from earwitness.worker.spool import Look, SpoolWatcher, remove_leftovers, spool_
 log = structlog.get_logger()
 
 FINALISE = "finalise"
+LEAST_SCAN_S = 0.05
+SCAN_SHARE = 20
+"""The spool is looked at more often than every ``scan_s`` as long as that takes no more than this part of the time."""
 COLLECT_S = 60.0
 """How often finished runs are removed from the engine's tables, lost ones looked for, and leftovers swept."""
 CLOSE_S = 5.0
@@ -67,11 +70,15 @@ class Worker:
         try:
             self._take_up(time.monotonic())
             log.info("worker is up", spool=str(self.arguments.spool), resumed=len(self._schedule.running))
-            while not self._stop.wait(self.arguments.scan_s):
+            pause_s = self.arguments.scan_s
+            while not self._stop.wait(pause_s):
+                began_s = time.monotonic()
                 try:
-                    self.turn(time.monotonic())
+                    self.turn(began_s)
                 except Exception:
                     log.exception("a look at the spool failed; the next one follows")
+                took_s = time.monotonic() - began_s
+                pause_s = min(self.arguments.scan_s, max(LEAST_SCAN_S, SCAN_SHARE * took_s))
         finally:
             self._stop.set()
             self.pool.stop()
@@ -146,10 +153,9 @@ class Worker:
             self._results.put((name, f"{type(error).__name__}: {error}", 0.0))
 
     def _finalise(self, conversation_id: str) -> None:
-        """The workflow: two durable steps, made of those of ``worker.finalise``."""
+        """The workflow: one durable step, made of those of ``worker.finalise``."""
         try:
-            tape_ids = self.engine.step("render", self._finaliser.plan_and_render, conversation_id)
-            again_s = self.engine.step("store", self._finaliser.store_and_clear, conversation_id, tape_ids)
+            again_s = self.engine.step("finish", self._finaliser.finish, conversation_id)
         except Exception as error:
             self._results.put((conversation_id, f"{type(error).__name__}: {error}", 0.0))
             raise

@@ -65,7 +65,8 @@ def write(folder: Path, tape: RenderedTape) -> None:
     """Writes the file, all at once. Nobody waits for the disk: should a power cut lose it, the tape is rendered again,
     and the vault gives the recording that it has.
     """
-    document = dataclasses.asdict(tape)
+    document: dict[str, Any] = {item.name: getattr(tape, item.name) for item in dataclasses.fields(tape)}
+    document["objects"] = [dataclasses.asdict(item) for item in tape.objects]
     document["peaks"] = base64.b64encode(tape.peaks).decode()
     path = path_of(folder, tape.tape_id)
     aside = path.with_name(f"{path.name}.{os.getpid()}")

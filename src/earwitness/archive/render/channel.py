@@ -1,10 +1,13 @@
 """One channel of one opening: packets in, an unbroken line of samples out.
 
 Theory of operation. Time is cut into blocks of ``BLOCK_US``. ``advance`` takes the packets that arrived in a block,
-gives each its place (``placing``) and keeps it pending; then it writes out the block *before*, for which packets may
-be a whole block late. Writing a block decodes its packets in the order of their place, copies runs that follow each
-other into a buffer of silence, and tells the sheet what was missing. The length of what comes out depends on the
-opening alone.
+gives each its place (``placing``) and keeps it pending. What is written out ends ``TAIL_US`` before the end of a block,
+and is written when the block *after* has been placed as well, so that packets may be that late. Writing decodes packets
+in the order of their place, copies runs that follow each other into a buffer of silence, and tells the sheet what was
+missing. The length of what comes out depends on the opening alone.
+
+An eager channel does not wait for the block after. It gives the same samples, or is ``overtaken``: a packet belongs
+into what is written already. Who follows a call is eager, and leaves it to the batch when that happens.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ I64 = NDArray[np.int64]
 MAX_GAP_SEQ = 3000
 """A step of the sequence number beyond this is a restart of the sender, not a loss (RFC 3550 A.1, MAX_DROPOUT)."""
 MAX_SOURCES = 4096
+TAIL_US = 1_000_000
+"""How far behind the end of a block is written: an eager channel bears packets that are so late."""
 
 AUDIO, NOISE, DIGITS, UNKNOWN = range(4)
 
@@ -60,6 +65,7 @@ class Channel:
         *,
         recorded_ms: int = 0,
         events: tuple[tuple[int, int, str], ...] = (),
+        eager: bool = False,
     ) -> None:
         """
         :param rate: samples per second of the line.
@@ -74,6 +80,11 @@ class Channel:
         self._clock = 0
         """RTP clock of the last audio, Hz; 0 before the first."""
         self.blocks = 0
+        self.overtaken = False
+        """What was written would be otherwise if the packets that came since had been there."""
+        self._eager = eager
+        self._next = 1
+        """The block up to whose end, less ``TAIL_US``, is written next."""
         self.written = 0
         """Samples that left."""
         self._pending: list[Pending] = []
@@ -96,17 +107,25 @@ class Channel:
         while self.from_us + (self.blocks + 1) * placing.BLOCK_US <= now_us:
             self.blocks += 1
             self._place(self.from_us + self.blocks * placing.BLOCK_US, last=False)
-            if self.blocks > 1:
-                lines.append(self._write(self._samples((self.blocks - 1) * placing.BLOCK_US), last=False))
+            lines += self._write_up_to(self.blocks if self._eager else self.blocks - 1)
         return lines
+
+    def _write_up_to(self, block: int, length: int | None = None) -> list[I16]:
+        lines = []
+        while self._next <= block and (length is None or self._boundary(self._next) < length):
+            lines.append(self._write(self._boundary(self._next), last=False))
+            self._next += 1
+        return lines
+
+    def _boundary(self, block: int) -> int:
+        return self._samples(block * placing.BLOCK_US - TAIL_US)
 
     def finish(self, to_us: int) -> list[I16]:
         """The rest, up to the end of the opening. The lines of all calls together are as long as the opening."""
         lines = self.advance(to_us)
         self._place(None, last=True)
         length = self._samples(max(0, to_us - self.from_us))
-        for block in range(max(1, self.blocks), -(-length * 1_000_000 // self.rate // placing.BLOCK_US)):
-            lines.append(self._write(self._samples(block * placing.BLOCK_US), last=False))
+        lines += self._write_up_to(self.blocks + 2, length)
         lines.append(self._write(length, last=True))
         self._conclude(length)
         return lines
@@ -176,6 +195,8 @@ class Channel:
         start = np.round(start_us * (self.rate / 1e6)).astype(np.int64)
         late = keep & (start + np.maximum(1, (samples * self.rate) // rates) <= self.written) & (self.written > 0)
         sheet.late += int(late.sum())
+        if self._eager and self.written:
+            self.overtaken = self.overtaken or bool((keep & (start < self.written)).any())
         self._pending.append(
             Pending(
                 batch.buffer,

@@ -107,13 +107,17 @@ class Renderer:
     """Follows a tape. Call ``open``, then ``feed`` and ``advance`` as often as you like, ``close``; at last
     ``finish``."""
 
-    def __init__(self, plan: TapePlan, rate: int, sink: Callable[[int, int], Sink]) -> None:
+    def __init__(self, plan: TapePlan, rate: int, sink: Callable[[int, int], Sink], *, eager: bool = False) -> None:
         """
         :param plan: codecs and identity of the tape; openings are told through ``open`` and ``close``.
         :param rate: samples per second of the file; see ``choose_rate``.
         :param sink: (rate, channels) -> where samples go.
+        :param eager: writes as soon as can be; worth nothing once it is ``overtaken``.
         """
         self.plan, self.rate = plan, rate
+        self.overtaken = False
+        """Packets came that belong into what is written already."""
+        self._eager = eager
         self.channels = 2 if plan.dual_channel else 1
         self.sink = sink(rate, self.channels)
         self._tallies = [Tally(ChannelSheet()), Tally(ChannelSheet())]
@@ -138,6 +142,7 @@ class Renderer:
                 tally,
                 recorded_ms=self._recorded_us // 1000,
                 events=tuple((gap.from_us, gap.to_us, gap.cause) for gap in self.plan.gaps if gap.channel == channel),
+                eager=self._eager,
             )
             for channel, tally in enumerate(self._tallies)
         ]
@@ -170,6 +175,7 @@ class Renderer:
         return Rendering(self.sink.media_type, self.sink.extension, self.rate, self.channels, length_ms, peaks, sheet)
 
     def _take(self, lines: list[list[I16]]) -> None:
+        self.overtaken = self.overtaken or any(line.overtaken for line in self._lines)
         for first, second in zip(*lines, strict=True):
             pair = np.empty((len(first), 2), dtype=np.int16)
             pair[:, 0], pair[:, 1] = first, second
