@@ -271,7 +271,7 @@ class Scene:
         await self._speak("queue", 1.5, captured=False)
         await self._step("the agent's answer", agent.answer())
         number = self.floor.agent_of(agent)
-        await self._speak("talk", 2.5, captured=True, other=agent, hz=agent_hz(number))
+        await self._speak("talk", 1.2, captured=True, other=agent, hz=agent_hz(number))
         await self._hold(agent, number)
         outcome.conversation = outcome.conversation or await self.floor.conversation(self.ani)
         if outcome.leaves_us:
@@ -291,20 +291,19 @@ class Scene:
     async def _speak(
         self, phase: str, seconds: float, *, captured: bool, other: Call | None = None, hz: int = 0, heard: bool = True
     ) -> None:
-        """The caller says the tone of a phase, the other side its own; both are silent before and after.
+        """The caller says the tone of a phase, then the other side its own; between they are silent, as people are: two
+        tones at once are no speech, and what Opus makes of them is not what is looked for here.
 
         :param heard: whether they must hear each other.
         """
-        await asyncio.sleep(GUARD_S)
         mine = caller_hz(self.outcome.number, phase)
-        self.caller.say(mine)
-        if other is not None:
-            other.say(hz)
-        await asyncio.sleep(seconds)
-        self.caller.say(0)
-        if other is not None:
-            other.say(0)
         await asyncio.sleep(GUARD_S)
+        for call, tone in ((self.caller, mine), (other, hz)):
+            if call is not None:
+                call.say(tone)
+                await asyncio.sleep(seconds)
+                call.say(0)
+                await asyncio.sleep(GUARD_S)
         for side, call, tone in ((0, self.caller, mine), (1, other, hz)):
             if call is not None:
                 said = call.said[tone]
@@ -331,9 +330,9 @@ class Scene:
             path = await self._participant(agent)
             await self.floor.ask("PATCH", path, json={"held": True})
             change = functools.partial(self.floor.ask, "PATCH", path, json={"held": False})
-        await self._speak("hold", 2.0, captured=False, other=agent, hz=HOLD_HZ, heard=False)
+        await self._speak("hold", 1.0, captured=False, other=agent, hz=HOLD_HZ, heard=False)
         await self._step("resuming", change())
-        await self._speak("back", 1.5, captured=True, other=agent, hz=agent_hz(number, back=True))
+        await self._speak("back", 0.8, captured=True, other=agent, hz=agent_hz(number, back=True))
 
     async def _participant(self, agent: Call) -> str:
         """The path of the agent who is on the call."""
@@ -371,7 +370,7 @@ class Scene:
             await asyncio.wait_for(agent.ended.wait(), 10)
         except TimeoutError:
             raise CallFailed(f"the leaver was not hung up on ({agent.report or 'no report'})") from None
-        await self._speak("after", 2.0, captured=not outcome.leaves_us, other=target, hz=hz)
+        await self._speak("after", 1.0, captured=not outcome.leaves_us, other=target, hz=hz)
         first, last = (self.caller, target) if outcome.caller_hangs_up else (target, self.caller)
         outcome.hung_up_at = time.time()
         await first.hang_up()

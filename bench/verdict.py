@@ -41,48 +41,38 @@ class Phase:
     captured: bool
 
 
-class Spectrum:
-    """A channel in blocks of 20 ms, into each of which every tone of ours fits a whole number of times."""
-
-    def __init__(self, audio: Audio, channel: int) -> None:
-        block = round(audio.rate * FRAME_S)
-        count = audio.samples.shape[0] // block
-        blocks = audio.samples[: count * block, channel].astype(np.float64).reshape(count, block)
-        self._amplitude = np.abs(np.fft.rfft(blocks, axis=1)) * 2 / block
-        self._amplitude[:, 0] = 0
-
-    def with_tone(self, hz: int) -> list[int]:
-        """Numbers of the blocks in which a tone sounds, whatever else does: a codec may add noise to it."""
-        return [int(number) for number in np.flatnonzero(self._amplitude[:, hz // STEP_HZ] >= FAINT * LEVEL)]
-
-    def pure(self) -> list[int]:
-        """The tone of every block, Hz; 0: none, or not a pure one."""
-        power = self._amplitude**2
-        peak = np.argmax(power, axis=1)
-        highest = power[np.arange(len(peak)), peak]
-        found = (highest >= PURE * power.sum(axis=1)) & (highest >= (FAINT * LEVEL) ** 2)
-        return [int(hz) for hz in np.where(found, peak * STEP_HZ, 0)]
+def tones(audio: Audio, channel: int) -> list[int]:
+    """The tone of every 20 ms of a channel, Hz; 0: none, or not a pure one. A block holds whole waves of every tone."""
+    block = round(audio.rate * FRAME_S)
+    count = audio.samples.shape[0] // block
+    blocks = audio.samples[: count * block, channel].astype(np.float64).reshape(count, block)
+    power = np.abs(np.fft.rfft(blocks, axis=1) * 2 / block) ** 2
+    power[:, 0] = 0
+    peak = np.argmax(power, axis=1)
+    highest = power[np.arange(count), peak]
+    pure = (highest >= PURE * power.sum(axis=1)) & (highest >= (FAINT * LEVEL) ** 2)
+    return [int(hz) for hz in np.where(pure, peak * STEP_HZ, 0)]
 
 
 def wrong_spans(audio: Audio, phases: Sequence[Phase]) -> list[str]:
     """What is in the file and should not be, and what is missing; empty when all is right."""
     wrong = []
     for channel in range(2):
-        spectrum = Spectrum(audio, channel)
-        runs = [(hz, len(list(group))) for hz, group in groupby(spectrum.pure())]
+        found = np.array(tones(audio, channel))
+        runs = [(int(hz), len(list(group))) for hz, group in groupby(found)]
         middles: list[int] = []
         mine = [phase for phase in phases if phase.channel == channel]
         for phase in mine:
-            blocks = spectrum.with_tone(phase.hz)
+            blocks = np.flatnonzero(found == phase.hz)
             seconds = len(blocks) * FRAME_S
             longest = max((length for hz, length in runs if hz == phase.hz), default=0)
             about = f"{phase.name} ({phase.hz} Hz, channel {channel}, said for {phase.seconds:.2f} s)"
             if not phase.captured and longest >= TRACE:
                 wrong.append(f"{about} is suppressed, but sounds for {seconds:.2f} s")
-            elif phase.captured and not blocks:
+            elif phase.captured and not len(blocks):
                 wrong.append(f"{about} is missing")
             elif phase.captured:
-                middles.append(blocks[len(blocks) // 2])
+                middles.append(int(blocks[len(blocks) // 2]))
                 if abs(seconds - phase.seconds) > TOLERANCE_S:
                     wrong.append(f"{about} sounds for {seconds:.2f} s")
         known = {0, *(phase.hz for phase in mine)}
