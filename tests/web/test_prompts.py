@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import wave
 from pathlib import Path
 
@@ -11,11 +12,14 @@ import httpx
 import numpy as np
 import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PureCloudPlatformClientV2.rest import ApiException
 
 from earwitness.store import snapshot
 from earwitness.store.secret_box import KeyFileBox
 from earwitness.web.api import prompt_audio
+from earwitness.web.kernel.errors import ApiError
 
 PROMPTS = "/api/v2/architect/prompts"
 
@@ -175,3 +179,21 @@ def test_files_that_nothing_names_go_after_a_day(tmp_path):
     prompt_audio.sweep(tmp_path, {"kept.wav"}, now_s=100_100.0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.wav", "new.wav"]
     prompt_audio.sweep(tmp_path / "none", ())
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(
+    magic=st.sampled_from([b"RIFF", b"OggS", b"fLaC", b"ID3", b"\xff\xfb", wav(8000, 1, 0.05)[:44], b""]),
+    rest=st.binary(max_size=400),
+)
+def test_bytes_of_strangers_are_refused_or_read(magic, rest):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "upload").write_bytes(magic + rest)
+        made, refusal = None, None
+        try:
+            made = prompt_audio.store_upload(folder, "p", "en-us", folder / "upload")
+        except ApiError as error:
+            refusal = error.status
+        left = {path.name for path in folder.iterdir()}
+        assert (refusal, left) == (400, {"upload"}) if made is None else left == {"upload", made.file}
