@@ -26,6 +26,7 @@ from earwitness.store.tables import (
     Did,
     Flow,
     Organization,
+    Phone,
     Prompt,
     PromptResource,
     Queue,
@@ -42,7 +43,7 @@ from earwitness.store.tables import (
 BUSY_TIMEOUT_MS = 30_000
 MIGRATIONS = Path(__file__).with_name("migrations")
 EDGE_TABLES = (
-    *(Organization, User, TrunkBase, Trunk, Station, CallRoute, Did, Setting),
+    *(Organization, User, TrunkBase, Trunk, Phone, Station, CallRoute, Did, Setting),
     *(Queue, QueueMember, QueueWrapupCode, WrapupCode, Flow, Prompt, PromptResource),
 )
 """Tables that a configuration snapshot is made of."""

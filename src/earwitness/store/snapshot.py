@@ -20,7 +20,7 @@ from earwitness.domain import configuration
 from earwitness.domain.configuration import DigestCredentials, Snapshot
 from earwitness.domain.recording.settings import SettingsError, from_properties, instance_of
 from earwitness.store import settings as setting_store
-from earwitness.store import snapshot_queues, trunks
+from earwitness.store import snapshot_queues, snapshot_stations, trunks
 from earwitness.store.secrets import REALM, SecretBox
 from earwitness.store.tables import (
     CallRoute,
@@ -127,6 +127,7 @@ def _stations(session: Session, active: set[str]) -> tuple[configuration.Station
     """A station is its user's, else its default user's, unless that one sits elsewhere."""
     rows = session.scalars(select(Station).where(Station.state != "deleted").order_by(Station.username)).all()
     seated = {row.user_id for row in rows if row.user_id is not None}
+    recording = snapshot_stations.StationRecordings(session)
     found = []
     for row in rows:
         default = row.default_user_id if row.default_user_id not in seated else None
@@ -141,6 +142,7 @@ def _stations(session: Session, active: set[str]) -> tuple[configuration.Station
                 enabled=row.state == "active",
                 ha1_md5=row.ha1_md5,
                 ha1_sha256=row.ha1_sha256,
+                recording=recording.of(row),
             )
         )
     return tuple(found)
