@@ -13,7 +13,7 @@ from earwitness.archive.render.plan import read_events
 from earwitness.archive.vault import Vault
 from earwitness.domain.access import DEFAULT_ROLES, Grant, Role, Subject, resolve
 from earwitness.domain.conversation.timeline import Timeline, fold
-from earwitness.store import after_call_work, audit, conversations, internal, later_facts
+from earwitness.store import after_call_work, audit, conversations, internal, later_facts, recordings
 from earwitness.store.database import Database
 from earwitness.store.tables import Division, Recording, User
 from earwitness.worker.after_call import close_overdue, work_of
@@ -97,6 +97,25 @@ def test_a11_a_consult_is_a_recording_of_its_own(finaliser: Finaliser, make_call
     consult = recorded(call, SECOND, 2 * SECOND, kind="consult", leg="c")
     call.end(2 * SECOND)
     assert {row.id: row.media_subtype for row in finish(finaliser, call)} == {trunk: "Trunk", consult: "Consult"}
+
+
+def test_a7_a_station_tape_is_a_recording_for_those_who_may_hear_the_trunks(
+    finaliser: Finaliser, make_call: Any
+) -> None:
+    call = make_call(user_id="ann")
+    call.begin()
+    trunk = recorded(call, 0, 2 * SECOND)
+    station = recorded(call, 0, 2 * SECOND, kind="station", leg="b")
+    call.end(2 * SECOND)
+    found = {row.id: (row.role, row.owner_user_id, row.media_subtype) for row in finish(finaliser, call)}
+    assert found == {trunk: ("CUSTOMER_EXPERIENCE", None, "Trunk"), station: ("CUSTOMER_EXPERIENCE", None, "Station")}
+    with finaliser.database.reading() as session:
+        assert {row.id for row in recordings.of_conversation(session, ADMIN, call.id)} == {trunk, station}
+        own = recordings.of_conversation(session, resolve(Subject("user", "ann"), []), call.id)
+        assert own == [], "it is no item of the user's inbox (E2)"
+        conversation = conversations.get(session, ADMIN, call.id)
+        assert conversation is not None
+        assert conversation.recording_state == "RECORDED"
 
 
 def test_c1_a_destroyed_tape_is_no_recording(finaliser: Finaliser, make_call: Any, arguments: WorkerArguments) -> None:

@@ -14,7 +14,7 @@ from earwitness.store.internal import FinishedConversation
 from earwitness.store.tables import Conversation, Participant, Recording, RecordingObject
 from earwitness.worker.rendered import RenderedTape
 
-MEDIA_SUBTYPES = {"trunk": "Trunk", "user": "Station", "consult": "Consult"}
+MEDIA_SUBTYPES = {"trunk": "Trunk", "station": "Station", "user": "Station", "consult": "Consult"}
 """Kind of tape -> ``mediaSubtype`` (A7, A11)."""
 
 

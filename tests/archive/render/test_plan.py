@@ -178,3 +178,34 @@ def test_b13_flow_and_queue_before_the_agent_are_one_pause(spool: MakeSpool) -> 
     (pause,) = annotate(made.plan())
     assert (pause.reason, pause.absolute_location_ms, pause.duration_ms) == ("FlowOrQueue", 0, 8_000)
     assert pause.why == ("flow", "queue")
+
+
+def test_a7_a8_at_a_station_the_channels_are_the_other_way_round(spool: MakeSpool) -> None:
+    """Channel 0 is the external party, or whoever the user talks to; channel 1 the internal side."""
+    made = spool()
+    made.begin()
+    how = {"participant_id": "p", "direction": "outbound", "external": False, "address": "ann"}
+    made.event(START_US, "leg.offered", leg_id="leg", kind="station", **how)
+    for tape, kind in (("tape", "station"), ("ours", "user"), ("asked", "consult")):
+        opened = {"tape_id": tape, "opening": 0, "leg_id": "leg", "kind": kind}
+        made.event(START_US, "tape.opened", **opened, dual_channel=True, audio_format="audio/opus", reasons=[])
+    made.event(START_US, "gap", leg_id="leg", channel=0, from_us=START_US, to_us=START_US + SECOND, cause="relay")
+    made.end(START_US + 2 * SECOND)
+    made.plan()
+    station, user, consult = plan_folder(made.folder)
+    assert [station.file(0, channel).name for channel in (0, 1)] == ["tape.0.1.rtpdump", "tape.0.0.rtpdump"]
+    assert [user.file(0, channel).name for channel in (0, 1)] == ["ours.0.0.rtpdump", "ours.0.1.rtpdump"]
+    assert consult.file(0, 0).name == "asked.0.1.rtpdump"
+    assert (station.gaps[0].channel, user.gaps[0].channel) == (1, 0)
+
+
+def test_a7_a_colleague_without_recording_is_no_pause(spool: MakeSpool) -> None:
+    made = spool()
+    made.begin()
+    made.opened(0, START_US)
+    made.closed(0, START_US + SECOND, "party", "a call between users, and not every station on it records")
+    made.opened(1, START_US + 2 * SECOND)
+    made.closed(1, START_US + 3 * SECOND, "party", "nobody else is on the call")
+    made.end(START_US + 4 * SECOND)
+    (cut,) = made.plan().pauses
+    assert cut.to_us == START_US + 2 * SECOND, "what follows the last opening is no pause of the recording"

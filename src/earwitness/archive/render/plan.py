@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +118,15 @@ class TapePlan:
     gaps: tuple[MediaGap, ...] = ()
     level_control: bool = False
     """Levels are made even."""
+    at_station: bool = False
+    """The leg is a station's: its party is the internal side, so channels are the other way round (A8)."""
 
     def file(self, opening: int, channel: int) -> Path:
-        """Where the packets of a channel are. Channel 0 = what the leg's party said, 1 = what was sent to it."""
-        return self.folder / f"{self.tape_id}.{opening}.{channel}.rtpdump"
+        """Where the packets of a channel of the recording are. Channel 0 = what the external party said, or whoever
+        the station talked to; 1 = the internal side. Tapes have in file 0 what the leg's party said, in 1 what was
+        sent to it.
+        """
+        return self.folder / f"{self.tape_id}.{opening}.{1 - channel if self.at_station else channel}.rtpdump"
 
     @property
     def length_us(self) -> int:
@@ -182,6 +187,7 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
     media: dict[str, list[MediaEpoch]] = {}
     gaps: dict[str, list[MediaGap]] = {}
     leg_ends: dict[str, int] = {}
+    stations: set[str] = set()
     ended: int | None = None
     for event in events:
         data = event.data
@@ -189,6 +195,8 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
             conversation_id = data["conversation_id"]
         elif event.type == "conversation.ended":
             ended = event.at
+        elif event.type == "leg.offered" and data["kind"] == "station":
+            stations.add(data["leg_id"])
         elif event.type == "leg.ended":
             leg_ends.setdefault(data["leg_id"], event.at)
         elif event.type == "gap":
@@ -211,6 +219,7 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
     plans = []
     for tape in (tape for tape in tapes.values() if tape.openings):
         end = min((at for at in (leg_ends.get(tape.leg_id), ended) if at is not None), default=None)
+        at_station = tape.leg_id in stations and tape.kind != "user"
         openings = tuple(
             Opening(o.index, o.from_us, end if o.to_us is None else o.to_us, o.opened_because, o.closed_because)
             for o in tape.openings
@@ -227,8 +236,11 @@ def plan_tapes(events: Iterable[Event], folder: Path) -> list[TapePlan]:
                 openings=openings,
                 media=tuple(media.get(tape.leg_id, ())),
                 pauses=_pauses(openings, tape.withheld, end),
-                gaps=tuple(gaps.get(tape.leg_id, ())),
+                gaps=tuple(
+                    replace(gap, channel=1 - gap.channel) if at_station else gap for gap in gaps.get(tape.leg_id, ())
+                ),
                 level_control=tape.level_control,
+                at_station=at_station,
             )
         )
     return plans
