@@ -23,8 +23,8 @@ LEVEL, FAINT = 0.25, 0.25
 PURE = 0.6
 """Share of a block's energy that makes a pure tone of it; of DTMF and ringback each of two has half."""
 TRACE, STRAY = 3, 15
-"""Blocks of 20 ms in a row that prove a tone: one that was said and suppressed; one that nobody said, which speech and
-music may hold for a moment."""
+"""Blocks of 20 ms in a row that prove a tone: one that was said in the call; one that nobody said, which speech and music
+may hold for a moment."""
 MACHINES = ("ivr", "queue")
 
 
@@ -60,10 +60,11 @@ def wrong_spans(audio: Audio, phases: Sequence[Phase]) -> list[str]:
     for channel in range(2):
         found = np.array(tones(audio, channel))
         runs = [(int(hz), len(list(group))) for hz, group in groupby(found)]
+        held = np.repeat([length >= TRACE for _, length in runs], [length for _, length in runs])
         middles: list[int] = []
         mine = [phase for phase in phases if phase.channel == channel]
         for phase in mine:
-            blocks = np.flatnonzero(found == phase.hz)
+            blocks = np.flatnonzero((found == phase.hz) & held)
             seconds = len(blocks) * FRAME_S
             longest = max((length for hz, length in runs if hz == phase.hz), default=0)
             about = f"{phase.name} ({phase.hz} Hz, channel {channel}, said for {phase.seconds:.2f} s)"
