@@ -79,13 +79,25 @@ class InDialog:
         if not asked.accept():
             return
 
-        def report(state: Report) -> None:
-            if state.status < 200:
-                asked.progress(state.status, state.reason)
-            else:
-                asked.final(state.status, state.reason)
+        goal = Goal("address", number)
+        report = _reports(asked, leg.session)
+        Transfer(conversation, leg, goal, by=leg.participant_id, report=report, hang_up=False).begin()
 
-        Transfer(conversation, leg, Goal("address", number), by=leg.participant_id, report=report).begin()
+
+def _reports(asked: sip_refer.Transfer, session: Session | None) -> Callable[[Report], None]:
+    """Tells the phone how it goes; when it has heard that it worked, it is hung up on."""
+
+    def hang_up() -> None:
+        if session is not None:
+            session.hang_up()
+
+    def report(state: Report) -> None:
+        if state.status < 200:
+            asked.progress(state.status, state.reason)
+        else:
+            asked.final(state.status, state.reason, done=hang_up if state.status < 300 else None)
+
+    return report
 
 
 def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_refer.Transfer) -> None:
@@ -98,11 +110,10 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
         queue = other.activity.queue
         if asked.accept():
             other.disconnect("transfer", cause_of_legs="transfer")
-            report: list[Report] = []
-            Transfer(
-                conversation, leg, Goal("queue", queue.id), by=leg.participant_id, kind="attended", report=report.append
-            ).begin()
-            asked.final(report[-1].status if report else 200)
+            report = _reports(asked, leg.session)
+            goal = Goal("queue", queue.id)
+            by = leg.participant_id
+            Transfer(conversation, leg, goal, by=by, kind="attended", report=report, hang_up=False).begin()
         return
     movers = [mover for mover in other.main if mover is not other_leg]
     if other.activity is not None or not movers:
@@ -124,8 +135,9 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
         by=by,
         participant_id=movers[0].participant_id,
     )
-    asked.final(200)
-    conversation.release(leg, "transfer", hang_up=True)
+    report = _reports(asked, leg.session)
+    conversation.release(leg, "transfer", hang_up=False)
+    report(Report(200))
     conversation.arrange()
     conversation.story.flush()
     other.disconnect("transfer", cause_of_legs="transfer")

@@ -64,14 +64,18 @@ class Transfer(Activity):
         by: str,
         kind: str = "blind",
         report: Callable[[Report], None] = lambda report: None,
+        hang_up: bool = True,
     ) -> None:
-        """:param by: who asked for it, a participant or user."""
+        """:param by: who asked for it, a participant or user.
+        :param hang_up: False: whoever gets the report of success hangs up on the leaver.
+        """
         self._conversation = conversation
         self._leaver: Leg | None = leaver
         self._goal = goal
         self._by = by
         self._kind = kind
         self._report = report
+        self._hang_up = hang_up
         self._arrival: Arrival | None = None
         self._over = False
 
@@ -166,7 +170,7 @@ class Transfer(Activity):
         """He has heard that it worked, and goes; he may do so himself first."""
         self._leaver = None
         self._report(Report(200))
-        self._conversation.release(leaver, "transfer", hang_up=True)
+        self._conversation.release(leaver, "transfer", hang_up=self._hang_up)
 
     def _failed(self, final: Final) -> None:
         conversation = self._conversation
