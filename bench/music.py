@@ -31,6 +31,7 @@ CODECS = {8: Codec("PCMA", 8000)}
 async def wait(legs: int, seconds: float, *, record: bool) -> tuple[float, float]:
     """Cores, and the share of frames that arrived."""
     folder = Path(tempfile.mkdtemp(prefix="music-"))
+    music = hold_music()
     engine = OurEngine(folder / "m.sock", lambda _: None, ports=(30000, 39999))
     await engine.start()
     code = f"from pathlib import Path; from earwitness.media.process import run; run(Path({str(folder / 'm.sock')!r}))"
@@ -47,7 +48,6 @@ async def wait(legs: int, seconds: float, *, record: bool) -> tuple[float, float
             targets.append((local.host, local.rtp_port))
         running = asyncio.create_task(asyncio.to_thread(load.run, targets))
         await asyncio.sleep(0.5)
-        music = hold_music()
         for leg in range(legs):
             engine.play(f"l{leg}", f"p{leg}", music, loop=True)
             await asyncio.sleep(0.02 / legs)  # callers do not come at the same millisecond

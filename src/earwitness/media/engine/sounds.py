@@ -81,6 +81,7 @@ def hold_music() -> bytes:
     return wav(piece.astype(np.int16))
 
 
+@cache
 def _pluck(note: int, seconds: float, level: float) -> F64:
     """A plucked string: overtones that fade the sooner the higher they are."""
     hertz = 440 * 2 ** ((note - 69) / 12)
@@ -96,5 +97,6 @@ def _pluck(note: int, seconds: float, level: float) -> F64:
 
 def _add(piece: F64, start: int, sound: F64) -> None:
     """Adds a sound; what reaches beyond the end is heard at the beginning."""
-    places = (start + np.arange(len(sound))) % len(piece)
-    np.add.at(piece, places, sound)
+    fits = min(len(sound), len(piece) - start)
+    piece[start : start + fits] += sound[:fits]
+    piece[: len(sound) - fits] += sound[fits:]
