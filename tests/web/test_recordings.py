@@ -16,7 +16,7 @@ from PureCloudPlatformClientV2.rest import ApiException
 
 from earwitness.archive.vault import Vault, split_object_key
 from earwitness.store import audit
-from earwitness.store.tables import RecordingObject
+from earwitness.store.tables import Conversation, RecordingObject
 
 
 def fetch(uri: str, **more) -> httpx.Response:
@@ -181,6 +181,27 @@ def test_g3_dates(site, recorded):
     assert http.put(path, json={"deleteDate": "tomorrow"}).json()["code"] == "invalid.date"
     assert site.http("supervisor").put(path, json={"deleteDate": None}).status_code == 403
     assert site.http("other").put(path, json={"deleteDate": None}).status_code == 404
+
+
+def test_c2_consent_gives_no_shield(site, recorded):
+    """What a caller agreed to is kept and deleted like anything else."""
+    api = sdk.RecordingApi(site.sdk())
+    seen = []
+    for consented in (True, False):
+        conversation_id, recording_id = recorded.store_call(site)
+        if consented:
+            with site.world.database.transaction() as session:
+                call = session.get_one(Conversation, conversation_id)
+                given = {"leg_id": "t", "flow_id": "f", "at": recorded.START}
+                call.timeline = {**call.timeline, "consent": "granted", "consent_given": given}
+        recording = api.get_conversation_recording(conversation_id, recording_id)
+        fields = {name for name, value in recording.to_dict().items() if value is not None}
+        recording.delete_date = "2027-01-02T03:04:05"
+        changed = api.put_conversation_recording(conversation_id, recording_id, recording)
+        seen.append((fields, changed.delete_date, changed.file_state))
+        recording.delete_date = sdk.ApiNullValue()
+        assert api.put_conversation_recording(conversation_id, recording_id, recording).delete_date is None
+    assert seen[0] == seen[1], "nothing about it says that it is protected, and its dates are anybody's with the right"
 
 
 def test_g6_waits_for_a_call_that_has_just_ended(site, recorded):

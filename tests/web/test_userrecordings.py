@@ -9,6 +9,8 @@ import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
 from PureCloudPlatformClientV2.rest import ApiException
 
+from earwitness.store.tables import Recording, Role
+
 
 def inbox(site, name="agent"):
     return sdk.UserRecordingsApi(site.sdk(name))
@@ -41,6 +43,26 @@ def test_e2_e9_e14_the_owner_alone(site, recorded):
             assert http.get(f"/api/v2/conversations/{conversation_id}/recordings/{recording_id}").status_code == 404
     own = sdk.RecordingApi(site.sdk("agent")).get_conversation_recordings(conversation_id)
     assert [(item.id, item.recording_file_role) for item in own] == [(recording_id, "ADHOC")]
+
+
+def test_e8_no_retention_reaches_the_inbox(site, recorded):
+    conversation_id, recording_id = recorded.store_call(site, role="ADHOC")
+    path = f"/api/v2/conversations/{conversation_id}/recordings/{recording_id}"
+    with site.world.database.transaction() as session:
+        before = session.get_one(Recording, recording_id)
+        session.get_one(Role, site.world.roles["agent"]).permissions = ["recording:recording:*"]
+    for name in ("agent", "client", "admin", "supervisor", "other"):
+        http = site.http(name)
+        for change in ({"deleteDate": "2030-01-01"}, {"archiveDate": "2030-01-01"}, {"deleteDate": None}, {}):
+            assert http.put(path, json=change).status_code == 404, name
+    assert site.http("nobody").put(path, json={"deleteDate": "2030-01-01"}).status_code in (403, 404)
+    own = site.http("agent")
+    assert own.get(path).status_code == 200, "the owner hears it there all the same"
+    own.put(f"/api/v2/userrecordings/{recording_id}", json={"read": True, "deleteDate": "2030-01-01T00:00:00Z"})
+    with site.world.database.reading() as session:
+        after = session.get_one(Recording, recording_id)
+        assert (after.delete_date, after.archive_date) == (before.delete_date, before.archive_date) == (None, None)
+        assert after.file_state == "AVAILABLE"
 
 
 def test_e10_name_and_read_flag(site, recorded):

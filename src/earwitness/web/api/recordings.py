@@ -16,7 +16,7 @@ from earwitness.store import recordings as recording_store
 from earwitness.store import recordings_queries, users
 from earwitness.store import settings as setting_store
 from earwitness.store.tables import Recording
-from earwitness.store.visibility import VIEW_RECORDINGS
+from earwitness.store.visibility import ADHOC, VIEW_RECORDINGS
 from earwitness.web.api import live, media, recording_settings
 from earwitness.web.api import recording_documents as documents
 from earwitness.web.api.recording_audit import note
@@ -230,6 +230,8 @@ def _change(
 ) -> Recording:
     row = recording_store.get(session, caller.access, recording_id)
     if row is None or row.conversation_id != conversation_id or row.file_state == "DELETED":
+        raise not_found("recording", recording_id)
+    if row.role == ADHOC:  # no retention reaches an inbox, not even its owner's (E8)
         raise not_found("recording", recording_id)
     new = changes.differing(row, wanted)
     restores = row.file_state == "ARCHIVED" and new.get("archive_date") is not None
