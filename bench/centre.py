@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -493,6 +494,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=60, help="calls a minute")
     parser.add_argument("--keep", type=Path, help="folder for the instance, which is left there")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the instance is ended too
     with contextlib.ExitStack() as stack:
         if options.keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-centre-")))

@@ -23,8 +23,8 @@ LEVEL, FAINT = 0.25, 0.25
 PURE = 0.6
 """Share of a block's energy that makes a pure tone of it; of DTMF and ringback each of two has half."""
 TRACE, STRAY = 3, 15
-"""Blocks of 20 ms in a row that prove a tone: one that was said in the call; one that nobody said, which speech and music
-may hold for a moment."""
+"""Blocks of 20 ms in a row that prove a tone: one that was said in the call; one that nobody said, which speech and
+music may hold for a moment."""
 MACHINES = ("ivr", "queue")
 
 
