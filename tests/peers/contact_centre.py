@@ -300,6 +300,16 @@ def say(hz: float, *calls: ScriptedCall, seconds: float = SAY_S) -> None:
     talk(0.2)
 
 
+def say_to(hz: float, speaker: ScriptedCall, *listeners: ScriptedCall) -> None:
+    """Says a tone until all of them hear it, and long enough to be found in a recording; then is silent."""
+    speaker.tone(hz)
+    for listener in listeners:
+        listener.ear.wait_for(hz)
+    talk(SAY_S)
+    speaker.tone(0)
+    talk(0.2)
+
+
 def tones_in(audio: Audio, channel: int, least_ms: int = 300) -> list[float]:
     """The tones of a channel in their order: each run of ``least_ms`` or more, the same one after a pause told once."""
     found: list[float] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peers.contact_centre import Centre, say, tones_in
+from peers.contact_centre import Centre, say, say_to, tones_in
 
 STOPS, GOES_ON, ONWARD = "127.0.0.26", "127.0.0.27", "127.0.0.28"
 """Trunks that do not, and that do, record on when only external parties are left; and the one that is dialled."""
@@ -35,9 +35,7 @@ def transferred_out(centre, trunk):
     assert reply.status_code < 300, reply.text
     onward = target.wait_called().wait_answered()
     taken.wait_ended()
-    onward.tone(ONWARD_HZ)
-    call.ear.wait_for(ONWARD_HZ)
-    onward.tone(0)
+    say_to(ONWARD_HZ, onward, call)
     say(AFTER, call)
     assert tones_in(onward.ear.audio(), 0) == [AFTER]
     call.hang_up()
@@ -65,15 +63,10 @@ def test_d3_a_conference_that_only_external_parties_are_left_of_is_not_recorded_
     reply = centre.http.post(path, json={"participants": [{"address": dialled}]})
     assert reply.status_code < 300, reply.text
     other = target.wait_called().wait_answered()
-    other.tone(ONWARD_HZ)
-    call.ear.wait_for(ONWARD_HZ)
-    taken.ear.wait_for(ONWARD_HZ)
-    other.tone(0)
+    say_to(ONWARD_HZ, other, call, taken)
     say(WITH_USER, call)
     taken.hang_up()
-    other.tone(ONWARD_HZ)
-    call.ear.wait_for(ONWARD_HZ)
-    other.tone(0)
+    say_to(ONWARD_HZ, other, call)
     say(AFTER, call)
     call.hang_up()
     other.wait_ended()

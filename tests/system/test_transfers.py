@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peers.contact_centre import Centre, say, tones_in
+from peers.contact_centre import Centre, say, say_to, tones_in
 from peers.waiting import eventually
 
 OUTSIDE, CONSULTS, ONWARD = "127.0.0.33", "127.0.0.34", "127.0.0.35"
@@ -42,17 +42,14 @@ def test_a5_one_recording_across_transfers_by_the_phone_and_by_the_api(centre, o
     ann.wait_transferred()
     ann.wait_ended()
     say(550, call)
-    second.tone(1000)
-    call.ear.wait_for(1000)
-    second.tone(0)
+    say_to(1000, second, call)
     body = {"userId": centre.user_id("transfer-cem")}
     reply = office.recorder.http.post(f"{path_of(centre, conversation)}/replace", json=body)
     assert reply.status_code < 300, reply.text
     third = cem.wait_called().wait_answered()
     second.wait_ended()
     say(600, call)
-    third.tone(1100)
-    call.ear.wait_for(1100)
+    say_to(1100, third, call)
     call.hang_up()
     third.wait_ended()
     (recording,) = office.recorder.recordings(conversation)
@@ -114,10 +111,7 @@ def test_a_conference_is_heard_by_all_and_recorded_on_each_external_leg(centre, 
     assert reply.status_code < 300, reply.text
     other = target.wait_called().wait_answered()
     for speaker, hz in ((call, 900), (other, 950), (ann, 1000)):
-        speaker.tone(hz)
-        for listener in {call, other, ann} - {speaker}:
-            listener.ear.wait_for(hz)
-        speaker.tone(0)
+        say_to(hz, speaker, *({call, other, ann} - {speaker}))
     call.hang_up()
     ann.hang_up()
     other.wait_ended()
@@ -133,9 +127,7 @@ def test_a_transfer_to_nowhere_leaves_the_call_as_it_was(centre, office):
     )
     assert ann.refer("000000").status in (202, 404, 480, 603)
     ann.phone.wait(lambda: ann.state == "up", "the call to go on", 5)
-    ann.tone(1050)
-    call.ear.wait_for(1050)
-    ann.tone(0)
+    say_to(1050, ann, call)
     say(1250, call)
     call.hang_up()
     (recording,) = office.recorder.recordings(conversation)
