@@ -16,7 +16,6 @@ from earwitness.store.secret_box import KeyFileBox
 from earwitness.web.agents_again import AgentsAgain
 from earwitness.web.api import (
     agent_states,
-    annotations,
     call_control,
     call_making,
     call_routes,
@@ -47,6 +46,7 @@ from earwitness.web.api import (
     prompts,
     queue_members,
     queues,
+    recording_annotations,
     recording_settings,
     recordings,
     role_members,
@@ -116,7 +116,7 @@ FAMILIES = (
     wrapups.family,
     conversation_data.family,
     recordings.family,
-    annotations.family,
+    recording_annotations.family,
     recording_settings.family,
     user_recordings.family,
     notifications.family,

@@ -1,9 +1,16 @@
-"""Formats other than the master: made when somebody first asks, sealed in the vault beside it, and read from there."""
+"""Formats other than the master: made when somebody first asks, sealed in the vault beside it, and read from there.
+
+What costs less to make than to seal (the master's own packets in another container) is made in memory each time it is
+asked for, kept there for the ranges that a player fetches next, and never written.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from earwitness.archive.vault.errors import DestroyedError, NotSealedError
@@ -19,6 +26,60 @@ MASTER = "master"
 """Name of the item to listen to, of a recording and of whatever is derived from it."""
 
 
+REPACKED_BYTES = 8 * 1024 * 1024
+"""Masters up to this size (most of an hour) are repacked in memory."""
+KEPT_BYTES = 64 * 1024 * 1024
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Repacked:
+    """A file in memory; serves like a sealed one."""
+
+    media_type: str
+    content: bytes
+    etag: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
+    def stream(self, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``end``, in pieces."""
+        for position in range(start, end, PIECE):
+            yield self.content[position : min(position + PIECE, end)]
+
+
+class _Kept:
+    """The files repacked lately; the audio of a recording that is gone is not asked for any more."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[tuple[str, str], Repacked] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def get(self, name: str, etag: str) -> Repacked | None:
+        """The file of that name, made of the master with that tag."""
+        with self._lock:
+            found = self._files.get((name, etag))
+            if found is not None:
+                self._files.move_to_end((name, etag))
+            return found
+
+    def put(self, name: str, etag: str, made: Repacked) -> None:
+        """Keeps it, and drops the oldest beyond ``KEPT_BYTES``."""
+        with self._lock:
+            before = self._files.pop((name, etag), None)
+            self._files[name, etag] = made
+            self._size += made.size - (before.size if before is not None else 0)
+            while self._size > KEPT_BYTES and len(self._files) > 1:
+                self._size -= self._files.popitem(last=False)[1].size
+
+
+_kept = _Kept()
+
+
 @dataclass(frozen=True, slots=True)
 class Unmade:
     """A file that nobody has asked for yet."""
@@ -32,7 +93,7 @@ class Unmade:
     master: SealedItem
 
 
-def find(parts: Services, recording_id: str, key: str, format_id: str, channels: int) -> SealedItem | Unmade:
+def find(parts: Services, recording_id: str, key: str, format_id: str, channels: int) -> SealedItem | Repacked | Unmade:
     """The file to read from, or what there is to make.
 
     :raises VaultError: as the vault.
@@ -42,10 +103,25 @@ def find(parts: Services, recording_id: str, key: str, format_id: str, channels:
     if whole and format_id == "OGG_OPUS" and master.media_type.startswith("audio/ogg"):
         return master
     derived_id = f"{recording_id}-{key.lower()}-{format_id.lower()}"
+    if whole and format_id == "WEBM" and master.media_type.startswith("audio/ogg") and master.size <= REPACKED_BYTES:
+        return _repacked(derived_id, format_id, master)
     try:
         return parts.vault.open(derived_id).item(MASTER)
     except NotSealedError:
         return Unmade(derived_id, recording_id, format_id, None if whole else int(key), master)
+
+
+def _repacked(name: str, format_id: str, master: SealedItem) -> Repacked:
+    from earwitness.archive.render import convert
+
+    found = _kept.get(name, master.etag)
+    if found is None:
+        out = io.BytesIO()
+        made = convert.convert(master.file(), format_id, out)
+        content = out.getvalue()
+        found = Repacked(made.media_type, content, hashlib.sha256(content).hexdigest())
+        _kept.put(name, master.etag, found)
+    return found
 
 
 def make(parts: Services, what: Unmade) -> None:

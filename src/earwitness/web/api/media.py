@@ -196,7 +196,7 @@ def _all(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _still(request: Request, item: SealedItem) -> bool:
+def _still(request: Request, item: SealedItem | derived.Repacked) -> bool:
     """``If-Range``: a part only of what the client has begun with."""
     condition = request.headers.get("if-range")
     return condition is None or condition.strip() == f'"{item.etag}"'

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from earwitness.domain.conversation.timeline import Leg, Participant, Segment, Tape, Timeline
+from earwitness.domain.conversation.timeline import Leg, Participant, Segment, Timeline
 from earwitness.web.api.participant_data import shown_attributes
+from earwitness.web.api.recorder_states import RecordersState, adhoc, recorders
 from earwitness.web.kernel.documents import Document, Moment, Reference
 
 DISCONNECT_TYPES = {
@@ -41,15 +42,6 @@ class Address(Document):
     address_normalized: str
     address_raw: str
     address_displayable: str
-
-
-class RecordersState(Document):
-    """What each recorder of a call does."""
-
-    adhoc_state: str
-    customer_experience_state: str
-    agent_experience_state: str
-    snippet_state: str
 
 
 class SegmentDocument(Document):
@@ -198,8 +190,9 @@ def participant_document(timeline: Timeline, item: Participant) -> ParticipantDo
 
 
 def media_participant_document(timeline: Timeline, item: Participant) -> CallMediaParticipantDocument:
-    """A participant, as its last call."""
-    leg = item.legs[-1] if item.legs else None
+    """A participant, as its last call: of phones that rang at once, the one that was answered."""
+    up = [leg for leg in item.legs if leg.answered is not None]
+    leg = (up or item.legs or [None])[-1]
     over = _over(item, leg)
     queue = queue_of(item)
     cause = leg.cause if leg is not None else item.cause
@@ -223,9 +216,9 @@ def media_participant_document(timeline: Timeline, item: Participant) -> CallMed
         provider="Edge",
         muted=item.muted and not over,
         confined=False,
-        recording=_adhoc(timeline, leg) != "NONE",
+        recording=adhoc(timeline, leg) != "NONE",
         recording_state="none" if over else timeline.recording_state,
-        recorders_state=_recorders(timeline, leg, over=over),
+        recorders_state=recorders(timeline, leg, over=over),
         ani=item.ani or timeline.ani or None,
         dnis=item.dnis or timeline.dnis or None,
         consult_participant_id=consult_partner(timeline, item),
@@ -246,9 +239,9 @@ def _call(timeline: Timeline, item: Participant, leg: Leg | None) -> CallDocumen
         initial_state="dialing" if leg is not None and leg.direction == "outbound" else "alerting",
         id=leg.leg_id if leg is not None else item.participant_id,
         direction=direction_of(timeline, item, leg),
-        recording=_adhoc(timeline, leg) != "NONE",
+        recording=adhoc(timeline, leg) != "NONE",
         recording_state="none" if over else timeline.recording_state,
-        recorders_state=_recorders(timeline, leg, over=over),
+        recorders_state=recorders(timeline, leg, over=over),
         muted=item.muted and not over,
         confined=False,
         held=item.held and not over,
@@ -359,28 +352,6 @@ def _state(item: Participant, leg: Leg | None) -> str:
     if leg is not None:
         return leg.state
     return "connected" if item.end is None else "disconnected"
-
-
-def _adhoc(timeline: Timeline, leg: Leg | None) -> str:
-    """The user recording of a leg: ``ACTIVE``, ``PAUSED`` by a secure pause (B14), or ``NONE``."""
-
-    def now(tape: Tape) -> str:
-        return "ACTIVE" if tape.capturing else ("PAUSED" if tape.paused else "NONE")
-
-    if leg is None or leg.ended is not None:
-        return "NONE"
-    states = {now(tape) for tape in timeline.tapes if tape.kind == "user" and tape.leg_id == leg.leg_id}
-    return next((state for state in ("ACTIVE", "PAUSED") if state in states), "NONE")
-
-
-def _recorders(timeline: Timeline, leg: Leg | None, *, over: bool) -> RecordersState:
-    idle = leg is None or over
-    return RecordersState(
-        adhoc_state="NONE" if idle else _adhoc(timeline, leg),
-        customer_experience_state="NONE" if idle else timeline.recording_state.upper(),
-        agent_experience_state="NONE",
-        snippet_state="NONE",
-    )
 
 
 def _segment(segment: Segment) -> SegmentDocument:

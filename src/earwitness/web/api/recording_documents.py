@@ -198,7 +198,7 @@ def annotation_documents(row: Recording, *, bookmarks: bool = True) -> list[Anno
 
 def is_pause(stored: dict[str, Any]) -> bool:
     """Whether a stored annotation is a pause, as against what somebody noted."""
-    return stored.get("type", "pause") == "pause"
+    return bool(stored.get("type", "pause") == "pause")
 
 
 def _annotation(row: Recording, stored: dict[str, Any], annotation_id: str) -> AnnotationDocument:
