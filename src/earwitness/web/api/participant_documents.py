@@ -191,8 +191,8 @@ def participant_document(timeline: Timeline, item: Participant) -> ParticipantDo
 
 def media_participant_document(timeline: Timeline, item: Participant) -> CallMediaParticipantDocument:
     """A participant, as its last call: of phones that rang at once, the one that was answered."""
-    up = [leg for leg in item.legs if leg.answered is not None]
-    leg = (up or item.legs or [None])[-1]
+    legs = [leg for leg in item.legs if leg.answered is not None] or item.legs
+    leg = legs[-1] if legs else None
     over = _over(item, leg)
     queue = queue_of(item)
     cause = leg.cause if leg is not None else item.cause
