@@ -816,3 +816,23 @@ def test_a_waiting_call_is_given_to_a_user(centre: Any) -> None:
     office.run(1)
     assert events(office, "wrapup.given")[0]["tags"] == ["vip"]
     office.settled()
+
+
+def test_b7_what_was_said_in_a_pause_is_not_mixed_into_what_follows(centre: Any) -> None:
+    office = centre()
+    up(office)
+    bert = office.phone("bert", 3)
+    command(office, "secure_pause", on=True)
+    command(office, "secure_pause", on=False)
+    at = [c for c in office.engine.commands if c[0] == "open_tape"][-1][4]
+    assert at <= office.engine.clock.now_us() - 250_000, "two who are connected hear each other at once"
+    command(office, "add", to={"user": "u-bert"})
+    bert.answer()
+    command(office, "secure_pause", on=True)
+    before = office.engine.clock.now_us()
+    carry_out(office.conversation, {"do": "secure_pause", "on": False})
+    at = [c for c in office.engine.commands if c[0] == "open_tape"][-1][4]
+    assert at == before + 60_000
+    office.carrier.hang_up()
+    command(office, "disconnect")
+    office.settled()

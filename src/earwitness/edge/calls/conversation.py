@@ -62,6 +62,10 @@ from earwitness.media.engine.interface import EngineError
 log = structlog.get_logger()
 
 
+MIX_LAG_US = 60_000
+"""What a mix holds back at most, to even out the arrival of packets."""
+
+
 class Conversation:
     """See the module."""
 
@@ -110,6 +114,7 @@ class Conversation:
             stop_when_only_external=snapshot.stop_when_only_external,
             stations={item.id: item.recording for item in snapshot.stations if item.recording is not None},
             register_tape=lambda tape_id: services.register_tape(tape_id, self),
+            lag_us=self._lag_us,
         )
         self.story = Story(EventLog(folder), self.recorder, services.engine.clock.now_us, publish)
         self.cast = Cast(self.story, services.new_id)
@@ -445,6 +450,15 @@ class Conversation:
         self.vigil = Vigil(self.services, self.up_legs, self._talking, self._nobody_there)
         if late is not None:
             self.negotiation.expect_late_answer(late)
+
+    def _lag_us(self, leg_id: str) -> int:
+        """What mixing and transcoding hold back."""
+        leg = self.legs.get(leg_id)
+        other = self.partner(leg) if leg is not None else None
+        same = (
+            leg is not None and other is not None and {f.codec for f in leg.formats} == {f.codec for f in other.formats}
+        )
+        return 0 if same else MIX_LAG_US
 
     def _talking(self) -> bool:
         return self.activity is None and not self.holding and len(self.main) > 1

@@ -59,6 +59,7 @@ class Recorder:
         stop_when_only_external: bool = True,
         stations: Mapping[str, TrunkRecording] | None = None,
         register_tape: Callable[[str], None] = lambda tape_id: None,
+        lag_us: Callable[[str], int] = lambda leg_id: 0,
     ) -> None:
         """:param folder: the conversation's spool folder.
         :param trunks: by id, as they were when the conversation began.
@@ -66,6 +67,8 @@ class Recorder:
         :param stop_when_only_external: the organisation's setting for conferences (D3).
         :param stations: by id, of the stations that record (A7), as they were when the conversation began.
         :param register_tape: told the id of each tape that is opened for the first time.
+        :param lag_us: how much later a leg is sent what was said to it. A tape that opens again begins so much later:
+            what was said in a pause is not on it.
         """
         self._engine = engine
         self._folder = folder
@@ -73,6 +76,7 @@ class Recorder:
         self._stations = stations or {}
         self._rules = RecordingRules(self._settings, stop_when_only_external, self._stations)
         self._register_tape = register_tape
+        self._lag_us = lag_us
         self._new_id = new_id
         self._spool_full = spool_full
         self._tapes: dict[tuple[str, str, int], _Tape] = {}
@@ -170,7 +174,8 @@ class Recorder:
     def _open(self, tape: _Tape, reasons: list[dict[str, str]], at: int) -> NewEvent:
         settings = self._settings_of(tape.leg_id) if tape.kind != "user" else TrunkRecording()  # E3
         opening = tape.openings
-        self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=at)
+        start = at + self._lag_us(tape.leg_id) if opening else at
+        self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=start)
         tape.openings += 1
         tape.open, tape.closing, tape.opened_at = True, False, at
         self._beep(tape.leg_id)
