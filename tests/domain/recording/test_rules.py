@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from pathlib import Path
 
 from story import Story
 
+from earwitness.domain.conversation.events import EVENT_FIELDS
+from earwitness.domain.recording import rules as rules_module
 from earwitness.domain.recording.rules import (
     TRUNK_ROWS,
     CloseTape,
@@ -61,6 +65,23 @@ def test_a3_trunk_recording_is_off_until_turned_on() -> None:
     commands = obey(talk(), TrunkRecording())
     assert [type(c) for c in commands] == [WithholdTape]
     assert commands[0].reasons[0].row == "trunk"
+
+
+def test_a4_the_rules_know_settings_and_events_and_no_policy() -> None:
+    taken = {item.name: item.type for item in fields(RecordingRules) if item.init and not item.name.startswith("_")}
+    assert taken == {
+        "trunks": "Mapping[str, TrunkRecording]",
+        "stop_when_only_external": "bool",
+        "stations": "Mapping[str, TrunkRecording]",
+    }
+    folder = Path(rules_module.__file__).parent
+    for path in folder.glob("*.py"):
+        names = re.findall(r"^(?:from|import) (earwitness[\w.]*)", path.read_text(), re.MULTILINE)
+        assert all(re.match(r"earwitness\.domain\.(recording|conversation)\.", name) for name in names), path.name
+    assert not any("polic" in name or "retention" in name for name in EVENT_FIELDS), "nor can an event tell of one"
+    story = talk()
+    opened = obey(story)
+    assert [type(c) for c in opened] == [OpenTape], "no policy has to ask for it"
 
 
 def test_a5_one_tape_across_transfers_opens_once() -> None:
