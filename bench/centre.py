@@ -264,7 +264,8 @@ class Scene:
     async def _call(self) -> None:
         caller, outcome = self.caller, self.outcome
         await self._step("the caller was not answered", caller.dial())
-        await self._speak("menu", 1.5, captured=not outcome.flow_suppresses)
+        await self._step("the menu", caller.heard_out())
+        await self._speak("menu", 1.0, captured=not outcome.flow_suppresses)
         caller.press("1")
         agent = self.agent = await self._step("after the menu", self.floor.rung(self.ani))
         agent.ring()

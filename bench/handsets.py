@@ -42,6 +42,8 @@ FRAMES = {
 SOUNDS = {(payload_type, frame): hz for (payload_type, hz), frame in FRAMES.items()}
 UNKNOWN_HZ = -1
 """Something else was heard: music, a prompt, ringing."""
+PAUSE_S = 0.4
+"""Between two prompts it is quiet for less than this."""
 KEYS = "0123456789*#ABCD"
 _number = itertools.count(1)
 _unique = f"{time.time_ns() % 10**9:x}"
@@ -69,7 +71,11 @@ class Call:
         """Frames sent by tone."""
         self.heard: Counter[int] = Counter()
         """Frames received by tone."""
+        self.heard_at = 0.0
+        """When the last one came, monotonic seconds."""
         self.cseq, self.version, self.direction, self.theirs = 0, 1, "sendrecv", "sendrecv"
+        self.holds = False
+        """By re-INVITE: it says so in its answers too."""
         self.formats = list(FORMATS)
         self.payload_type, self.event_type = PCMA, EVENT
         self.to: Address | None = None
@@ -114,6 +120,7 @@ class Call:
 
         :raises CallFailed: it was refused; a 491 is tried again.
         """
+        self.holds = direction == "sendonly"
         for wait_s in (0.4, 0.9, 1.7, 0.0):
             reply = await self._invite(direction)
             if reply.status < 300:
@@ -191,7 +198,9 @@ class Call:
         """A request of the peer's within the call."""
         if request.method in ("INVITE", "UPDATE"):
             if request.body:
-                self.direction = OURS[direction_in(request.body)]
+                asked = OURS[direction_in(request.body)]
+                held = {"sendrecv": "sendonly", "recvonly": "inactive"}.get(asked, asked)
+                self.direction = held if self.holds else asked
                 self.understand(request.body)
             self.version += 1
             body = self.description() if request.method == "INVITE" or request.body else b""
@@ -271,7 +280,19 @@ class Call:
             with contextlib.suppress(OSError):
                 self.line.rtp.sendto(header + payload, self.to)
 
+    async def heard_out(self, within_s: float = 15.0) -> None:
+        """Waits for the end of what is played: something else than tones was heard, and then nothing for a while.
+
+        :raises CallFailed: it is silent all the time, or goes on and on.
+        """
+        deadline = time.monotonic() + within_s
+        while not self.heard[UNKNOWN_HZ] or time.monotonic() - self.heard_at < PAUSE_S:
+            if time.monotonic() > deadline:
+                raise CallFailed(f"heard {self.heard[UNKNOWN_HZ]} frames of a prompt in {within_s:g} s")
+            await asyncio.sleep(PAUSE_S / 8)
+
     def hear(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
         self.heard[SOUNDS.get((data[1] & 0x7F, data[12:]), UNKNOWN_HZ)] += 1
 
 

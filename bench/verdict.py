@@ -25,6 +25,8 @@ PURE = 0.6
 TRACE, STRAY = 3, 15
 """Blocks of 20 ms in a row that prove a tone: one that was said in the call; one that nobody said, which speech and
 music may hold for a moment."""
+BREAK = 6
+"""Blocks; parties are silent for more than that between two tones."""
 MACHINES = ("ivr", "queue")
 
 
@@ -41,39 +43,52 @@ class Phase:
     captured: bool
 
 
-def tones(audio: Audio, channel: int) -> list[int]:
-    """The tone of every 20 ms of a channel, Hz; 0: none, or not a pure one. A block holds whole waves of every tone."""
-    block = round(audio.rate * FRAME_S)
-    count = audio.samples.shape[0] // block
-    blocks = audio.samples[: count * block, channel].astype(np.float64).reshape(count, block)
-    power = np.abs(np.fft.rfft(blocks, axis=1) * 2 / block) ** 2
-    power[:, 0] = 0
-    peak = np.argmax(power, axis=1)
-    highest = power[np.arange(count), peak]
-    pure = (highest >= PURE * power.sum(axis=1)) & (highest >= (FAINT * LEVEL) ** 2)
-    return [int(hz) for hz in np.where(pure, peak * STEP_HZ, 0)]
+class Spectrum:
+    """A channel in blocks of 20 ms, into each of which every tone of ours fits a whole number of times."""
+
+    def __init__(self, audio: Audio, channel: int) -> None:
+        block = round(audio.rate * FRAME_S)
+        count = audio.samples.shape[0] // block
+        blocks = audio.samples[: count * block, channel].astype(np.float64).reshape(count, block)
+        self._power = np.abs(np.fft.rfft(blocks, axis=1) * 2 / block) ** 2
+        self._power[:, 0] = 0
+
+    def stretch(self, hz: int) -> tuple[int, int]:
+        """First block of the longest stretch of a tone, and how many blocks it has.
+
+        Opus adds noise to a tone and makes holes in it, so it counts whatever else there is, and across ``BREAK``.
+        """
+        there = np.flatnonzero(self._power[:, hz // STEP_HZ] >= (FAINT * LEVEL) ** 2)
+        parts = np.split(there, np.flatnonzero(np.diff(there) > BREAK) + 1)
+        return max(((int(p[0]), int(p[-1] - p[0]) + 1) for p in parts if len(p)), key=lambda p: p[1], default=(0, 0))
+
+    def pure(self) -> list[int]:
+        """The tone of every block, Hz; 0: none, or not a pure one."""
+        peak = np.argmax(self._power, axis=1)
+        highest = self._power[np.arange(len(peak)), peak]
+        found = (highest >= PURE * self._power.sum(axis=1)) & (highest >= (FAINT * LEVEL) ** 2)
+        return [int(hz) for hz in np.where(found, peak * STEP_HZ, 0)]
 
 
 def wrong_spans(audio: Audio, phases: Sequence[Phase]) -> list[str]:
     """What is in the file and should not be, and what is missing; empty when all is right."""
     wrong = []
     for channel in range(2):
-        found = np.array(tones(audio, channel))
-        runs = [(int(hz), len(list(group))) for hz, group in groupby(found)]
-        held = np.repeat([length >= TRACE for _, length in runs], [length for _, length in runs])
+        spectrum = Spectrum(audio, channel)
+        runs = [(hz, len(list(group))) for hz, group in groupby(spectrum.pure())]
         middles: list[int] = []
         mine = [phase for phase in phases if phase.channel == channel]
         for phase in mine:
-            blocks = np.flatnonzero((found == phase.hz) & held)
-            seconds = len(blocks) * FRAME_S
+            first, blocks = spectrum.stretch(phase.hz)
+            seconds = blocks * FRAME_S
             longest = max((length for hz, length in runs if hz == phase.hz), default=0)
             about = f"{phase.name} ({phase.hz} Hz, channel {channel}, said for {phase.seconds:.2f} s)"
             if not phase.captured and longest >= TRACE:
                 wrong.append(f"{about} is suppressed, but sounds for {seconds:.2f} s")
-            elif phase.captured and not len(blocks):
+            elif phase.captured and blocks < TRACE:
                 wrong.append(f"{about} is missing")
             elif phase.captured:
-                middles.append(int(blocks[len(blocks) // 2]))
+                middles.append(first + blocks // 2)
                 if abs(seconds - phase.seconds) > TOLERANCE_S:
                     wrong.append(f"{about} sounds for {seconds:.2f} s")
         known = {0, *(phase.hz for phase in mine)}
