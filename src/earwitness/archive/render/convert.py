@@ -1,7 +1,8 @@
 """Formats on demand (contract G7): made from the master, whole or one channel of it.
 
 An Opus master is decoded at the call's own rate, not at 48 kHz, so a WAV of an 8 kHz call is an 8 kHz WAV. WebM holds
-the Opus packets of the master as they are.
+the Opus packets of the master as they are; so do both Opus formats of one channel alone, unless the master is one of
+those whose channels were coupled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import codecs, gsm, ogg, opus, wav
+from earwitness.archive.render import codecs, gsm, ogg, wav
 from earwitness.archive.render.renderer import COMPLEXITY, Sink, UnsupportedFormatError, bitrate, mix
 
 I16 = NDArray[np.int16]
@@ -56,7 +57,8 @@ class Master:
     channels: int
     length: int
     """Samples per channel."""
-    opus: bool
+    opus: ogg.OggReader | None
+    """Its packets, of an Opus master. Either these or ``blocks`` can be read, once."""
     blocks: Iterator[I16]
     """Its samples, (n, channels) each."""
 
@@ -75,7 +77,7 @@ def open_master(source: BinaryIO) -> Master:
             stream = ogg.OggReader(source)
         except ogg.OggError as error:
             raise MasterError(str(error)) from error
-        return Master(stream.rate, stream.channels, stream.length, True, _opus_blocks(stream))
+        return Master(stream.rate, stream.channels, stream.length, stream, stream.blocks())
     if start == b"RIFF":
         return _open_wav(source)
     raise MasterError("neither Ogg Opus nor WAV")
@@ -112,6 +114,12 @@ def convert(
                 out.write(piece)
         else:
             _remux(source, out)
+        return FORMATS[target]
+    if target == "OGG_OPUS" and channel is not None and master.opus and master.opus.uncoupled:
+        try:
+            ogg.extract(master.opus, channel, out.write, serial=master.length & 0xFFFFFFFF)
+        except ogg.OggError as error:
+            raise MasterError(str(error)) from error
         return FORMATS[target]
     if target == "WEBM":
         between = io.BytesIO()
@@ -221,19 +229,6 @@ def _remux(source: BinaryIO, out: BinaryIO) -> None:
             write.mux(packet)
 
 
-def _opus_blocks(stream: ogg.OggReader) -> Iterator[I16]:
-    decoder = opus.decoder(stream.rate, stream.channels)
-    skip, left = stream.pre_skip, stream.length
-    for packets in stream.pages():
-        block = decoder.decode(packets)
-        dropped = min(skip, len(block))
-        skip -= dropped
-        block = block[dropped : dropped + left]
-        left -= len(block)
-        if len(block):
-            yield block
-
-
 def _decoded_blocks(source: BinaryIO, length: int) -> Iterator[I16]:
     try:
         yield from wav.decoded_blocks(source, length)
@@ -273,7 +268,7 @@ def _open_wav(source: BinaryIO) -> Master:
     if tag in wav.DECODED:
         most = size // gsm.BLOCK_BYTES * gsm.BLOCK_SAMPLES if tag == wav.GSM else 2 * size
         length = most if told is None else min(most, told)
-        return Master(rate, channels, length, False, _decoded_blocks(source, length))
+        return Master(rate, channels, length, None, _decoded_blocks(source, length))
     width = channels * (2 if tag == wav.PCM else 1)
     length = size // width
 
@@ -289,4 +284,4 @@ def _open_wav(source: BinaryIO) -> Master:
             left -= len(samples) // channels
             yield samples.reshape(-1, channels)
 
-    return Master(rate, channels, length, False, blocks())
+    return Master(rate, channels, length, None, blocks())

@@ -6,18 +6,21 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from earwitness.archive.render import opus
+from earwitness.archive.render import framing, opus
+from earwitness.archive.render.uncoupled import UncoupledEncoder
 
 I16 = NDArray[np.int16]
 
 FRAME_MS = 60
 """Measured: the cheapest frame for speech at complexity 5, and the smallest file; seeking needs no finer step."""
 PAGE_FRAMES = 16
+FIRST, LAST = 2, 4
+"""Flags of pages."""
 _MAX_PAGE = 27 + 255 + 255 * 255
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -28,8 +31,48 @@ def checksum(page: bytes) -> int:
     return int.from_bytes(mirrored.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
+class Page(NamedTuple):
+    """Whole packets, and where they end."""
+
+    packets: list[bytes]
+    granule: int
+    """Samples at 48 kHz up to the end of the page, pre-skip included."""
+    flags: int = 0
+    """2: the first, 4: the last."""
+
+
+class OggPages:
+    """Writes pages of one Ogg Opus stream, its two heads first."""
+
+    def __init__(self, write: Callable[[bytes], object], rate: int, channels: int, *, serial: int, skip: int) -> None:
+        """
+        :param rate: that of the samples, Hz: a remark, for packets count in 48 kHz.
+        :param channels: 1, or 2 for packets of two mono streams (RFC 7845 §5.1.1: family 1, nothing coupled).
+        :param serial: stream number, 32 bit.
+        :param skip: samples at 48 kHz to leave out at the start (pre-skip).
+        """
+        self._write, self._serial, self._sequence = write, serial, 0
+        head = struct.pack("<8sBBHIh", b"OpusHead", 1, channels, skip, rate, 0)
+        head += b"\0" if channels == 1 else bytes([1, channels, 0, *range(channels)])
+        vendor = b"Earwitness"
+        tags = b"OpusTags" + struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", 0)
+        self.put(Page([head], 0, FIRST))
+        self.put(Page([tags], 0))
+
+    def put(self, page: Page) -> None:
+        """Writes a page. All its packets together may have 255 pieces of 255 bytes at most."""
+        lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in page.packets)
+        fields = (b"OggS", 0, page.flags, page.granule, self._serial, self._sequence, 0, len(lacing))
+        data = struct.pack("<4sBBqIIIB", *fields) + lacing + b"".join(page.packets)
+        self._sequence += 1
+        self._write(data[:22] + struct.pack("<I", checksum(data)) + data[26:])
+
+
 class OggOpus:
-    """Takes samples, hands pages to ``write``; what goes out is the same for the same samples and serial number."""
+    """Takes samples, hands pages to ``write``; what goes out is the same for the same samples and serial number.
+
+    Two channels are two streams that know nothing of each other.
+    """
 
     media_type = "audio/ogg"
     extension = "opus"
@@ -49,19 +92,14 @@ class OggOpus:
         :param serial: stream number, 32 bit.
         :param bitrate: bit/s of all channels together.
         """
-        self._write, self.rate, self.channels, self.serial = write, rate, channels, serial
-        self._encoder = opus.Encoder(rate, channels, bitrate=bitrate, complexity=complexity, frame_ms=FRAME_MS)
+        self.rate, self.channels = rate, channels
+        self._encoder = UncoupledEncoder(rate, channels, bitrate=bitrate, complexity=complexity, frame_ms=FRAME_MS)
         self._rest = np.zeros((0, channels), dtype=np.int16)
         self._packets: list[bytes] = []
-        self._sequence = 0
         self._samples = 0
         self._granule = 0
-        self._per_packet = FRAME_MS * 48
         self._pre_skip = self._encoder.lookahead * 48000 // rate
-        head = struct.pack("<8sBBHIhB", b"OpusHead", 1, channels, self._pre_skip, rate, 0, 0)
-        vendor = b"Earwitness"
-        self._page([head], 0, flags=2)
-        self._page([b"OpusTags" + struct.pack("<I", len(vendor)) + vendor + struct.pack("<I", 0)], 0)
+        self._pages = OggPages(write, rate, channels, serial=serial, skip=self._pre_skip)
 
     def samples(self, block: I16) -> None:
         """Takes samples (n, channels)."""
@@ -69,32 +107,23 @@ class OggOpus:
         whole = np.concatenate([self._rest, block]) if len(self._rest) else block
         usable = len(whole) // self._encoder.frame * self._encoder.frame
         self._rest = whole[usable:].copy()
-        self._packets += self._encoder.encode(whole[:usable])
-        while len(self._packets) > PAGE_FRAMES:
-            page, self._packets = self._packets[:PAGE_FRAMES], self._packets[PAGE_FRAMES:]
-            self._granule += PAGE_FRAMES * self._per_packet
-            self._page(page, self._granule)
+        self._put(self._encoder.encode(whole[:usable]))
 
     def finish(self) -> None:
         """Writes the end. The length by granule positions is exactly that of the samples (RFC 7845 §4.4)."""
         frame, delay = self._encoder.frame, self._encoder.lookahead
         total = self._samples * 48000 // self.rate
         padding = -(len(self._rest) + delay) % frame + delay
-        padded = np.concatenate([self._rest, np.zeros((padding, self.channels), dtype=np.int16)])
-        self._packets += self._encoder.encode(padded)
-        while len(self._packets) > PAGE_FRAMES:
-            page, self._packets = self._packets[:PAGE_FRAMES], self._packets[PAGE_FRAMES:]
-            self._granule += PAGE_FRAMES * self._per_packet
-            self._page(page, self._granule)
-        self._page(self._packets, total + self._pre_skip, flags=4)
+        self._put(self._encoder.encode(np.pad(self._rest, ((0, padding), (0, 0)))))
+        self._pages.put(Page(self._packets, total + self._pre_skip, LAST))
         self._packets = []
 
-    def _page(self, packets: list[bytes], granule: int, *, flags: int = 0) -> None:
-        lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
-        head = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, self.serial, self._sequence, 0, len(lacing))
-        page = head + lacing + b"".join(packets)
-        self._sequence += 1
-        self._write(page[:22] + struct.pack("<I", checksum(page)) + page[26:])
+    def _put(self, packets: list[bytes]) -> None:
+        self._packets += packets
+        while len(self._packets) > PAGE_FRAMES:
+            page, self._packets = self._packets[:PAGE_FRAMES], self._packets[PAGE_FRAMES:]
+            self._granule += PAGE_FRAMES * FRAME_MS * 48
+            self._pages.put(Page(page, self._granule))
 
 
 class OggError(ValueError):
@@ -102,7 +131,7 @@ class OggError(ValueError):
 
 
 class OggReader:
-    """Reads what ``OggOpus`` wrote; pages are checked against their CRC."""
+    """Reads what ``OggOpus`` writes, and the coupled stereo that it once wrote; pages are checked against their CRC."""
 
     def __init__(self, source: BinaryIO) -> None:
         """
@@ -116,26 +145,46 @@ class OggReader:
         last = tail.rfind(b"OggS")
         source.seek(0)
         first = self._page()
-        if last < 0 or len(tail) - last < 14 or first is None or not first or first[0][:8] != b"OpusHead":
+        if last < 0 or len(tail) - last < 14 or first is None or not first.packets:
             raise OggError("not an Ogg Opus file")
-        if len(first[0]) < 19:
+        head = first.packets[0]
+        if head[:8] != b"OpusHead":
+            raise OggError("not an Ogg Opus file")
+        if len(head) < 19:
             raise OggError("the head is cut short")
-        _, _, self.channels, pre_skip, self.rate, _, family = struct.unpack("<8sBBHIhB", first[0][:19])
-        if self.rate not in opus.RATES or family or not 1 <= self.channels <= 2:
+        _, _, self.channels, self.skip_48k, self.rate, _, family = struct.unpack("<8sBBHIhB", head[:19])
+        self.uncoupled = family == 1 and head[19:] == bytes([2, 0, 0, 1])
+        """Packets hold two mono streams."""
+        if self.rate not in opus.RATES or not (self.channels == 2 if self.uncoupled else not family):
+            raise OggError("not a master of ours")
+        if not 1 <= self.channels <= 2:
             raise OggError("not a master of ours")
         granule = struct.unpack("<q", tail[last + 6 : last + 14])[0]
-        self.pre_skip = pre_skip * self.rate // 48000
+        self.pre_skip = self.skip_48k * self.rate // 48000
         """Samples at ``rate`` to leave out at the start."""
-        self.length = max(0, (granule - pre_skip) * self.rate // 48000)
+        self.length = max(0, (granule - self.skip_48k) * self.rate // 48000)
         """Samples per channel at ``rate``."""
         self._page()
 
-    def pages(self) -> Iterator[list[bytes]]:
-        """The packets, a page at a time."""
-        while (packets := self._page()) is not None:
-            yield packets
+    def pages(self) -> Iterator[Page]:
+        """The pages behind the heads."""
+        while (page := self._page()) is not None:
+            yield page
 
-    def _page(self) -> list[bytes] | None:
+    def blocks(self) -> Iterator[I16]:
+        """All samples, (n, channels) a page; a damaged packet is silence."""
+        decoder = opus.decoder(self.rate, self.channels, uncoupled=self.uncoupled)
+        skip, left = self.pre_skip, self.length
+        for page in self.pages():
+            block = decoder.decode(page.packets)
+            dropped = min(skip, len(block))
+            skip -= dropped
+            block = block[dropped : dropped + left]
+            left -= len(block)
+            if len(block):
+                yield block
+
+    def _page(self) -> Page | None:
         head = self._source.read(27)
         if not head:
             return None
@@ -151,4 +200,18 @@ class OggReader:
             if part < 255:
                 packets.append(body[at : at + size])
                 at, size = at + size, 0
-        return packets
+        return Page(packets, struct.unpack("<q", head[6:14])[0], head[5])
+
+
+def extract(source: OggReader, channel: int, write: Callable[[bytes], object], *, serial: int) -> None:
+    """One channel of an uncoupled master: its packets as they are, on pages of the same places and lengths.
+
+    :raises OggError: a packet is damaged.
+    """
+    pages = OggPages(write, source.rate, 1, serial=serial, skip=source.skip_48k)
+    for page in source.pages():
+        try:
+            packets = [framing.split(packet)[channel] for packet in page.packets]
+        except framing.FramingError as error:
+            raise OggError(f"a packet is damaged: {error}") from error
+        pages.put(Page(packets, page.granule, page.flags))
