@@ -30,10 +30,10 @@ from earwitness.domain.recording.settings import SUPPORTED_AUDIO_FORMATS
 I16 = NDArray[np.int16]
 
 COMPLEXITY = 1
-"""Of libopus. Measured on two voices at 8 kHz, coupled stereo of 24 kbit/s, packets of 60 ms (CPU s per hour of call; log spectral
-distance of the speech, dB, lower is better): 0: 6.2, 1.8; **1: 6.4, 1.7**; 2: 12.1, 1.8; 3: 13.8, 1.6; 5: 15.3, 1.4;
-10: 19, 1.3. ``application=audio`` (CELT) at complexity 5: 10.4, 3.7. So 1 costs what 0 does and sounds almost like
-3."""
+"""Of libopus. Measured on two voices at 8 kHz, coupled stereo of 24 kbit/s, packets of 60 ms (CPU s per hour of call;
+log spectral distance of the speech, dB, lower is better): 0: 6.2, 1.8; **1: 6.4, 1.7**; 2: 12.1, 1.8; 3: 13.8, 1.6;
+5: 15.3, 1.4; 10: 19, 1.3. ``application=audio`` (CELT) at complexity 5: 10.4, 3.7. So 1 costs what 0 does and sounds
+almost like 3."""
 
 TELEPHONE_FORMATS = frozenset({"audio/G726-32", "audio/GSM"})
 TELEPHONE_RATE = 8000

@@ -102,22 +102,28 @@ def find(parts: Services, recording_id: str, key: str, format_id: str, channels:
     whole = key == documents.STEREO or channels == 1
     if whole and format_id == "OGG_OPUS" and master.media_type.startswith("audio/ogg"):
         return master
-    derived_id = f"{recording_id}-{key.lower()}-{format_id.lower()}"
-    if whole and format_id == "WEBM" and master.media_type.startswith("audio/ogg") and master.size <= REPACKED_BYTES:
-        return _repacked(derived_id, format_id, master)
+    derived_id, channel = f"{recording_id}-{key.lower()}-{format_id.lower()}", None if whole else int(key)
+    if format_id in ("OGG_OPUS", "WEBM") and master.media_type.startswith("audio/ogg"):
+        repacked = _repacked(derived_id, format_id, channel, master) if master.size <= REPACKED_BYTES else None
+        if repacked is not None:
+            return repacked
     try:
         return parts.vault.open(derived_id).item(MASTER)
     except NotSealedError:
-        return Unmade(derived_id, recording_id, format_id, None if whole else int(key), master)
+        return Unmade(derived_id, recording_id, format_id, channel, master)
 
 
-def _repacked(name: str, format_id: str, master: SealedItem) -> Repacked:
+def _repacked(name: str, format_id: str, channel: int | None, master: SealedItem) -> Repacked | None:
+    """None: one channel of a master whose channels are coupled, which must be encoded anew."""
     from earwitness.archive.render import convert
 
     found = _kept.get(name, master.etag)
     if found is None:
+        file = master.file()
+        if not convert.keeps_packets(file, format_id, channel):
+            return None
         out = io.BytesIO()
-        made = convert.convert(master.file(), format_id, out)
+        made = convert.convert(file, format_id, out, channel=channel)
         content = out.getvalue()
         found = Repacked(made.media_type, content, hashlib.sha256(content).hexdigest())
         _kept.put(name, master.etag, found)
