@@ -15,7 +15,7 @@ demo: setup ## start Earwitness, make real calls, print where to listen
 
 test: setup ## run all tests with real peers
 	@deploy/peers.sh $(TEST_PEERS)
-	$(PY) -m pytest $(ARGS)
+	@PY=$(PY) deploy/test.sh $(ARGS)
 
 check: setup ## lint, types, import rules, docs
 	.venv/bin/ruff check .
