@@ -1,10 +1,13 @@
 """Rendering against the ffmpeg command: CPU seconds (user + system) for an hour of dual-channel 8 kHz call.
 
 ``python bench/render.py [--minutes 10] [--pairs 5]``. Two voices (espeak-ng) take turns and sometimes overlap, above a
-noise floor. Ours starts from the packets on tape: reading, placing, decoding, peaks, quality sheet, encoding; sealing
-is not included. ffmpeg starts from a finished stereo WAV of the same samples. Both write Ogg Opus at 8 kHz, 24 kbit/s,
-VBR, ``application=voip``, with the complexity that masters have; ffmpeg once with its own packets of 20 ms, once with
-our 60 ms. Runs alternate; figures are medians. Exit code 1 when the ratio is above ``--limit``.
+noise floor, so that no frame of ours is spared as silence. Ours starts from the packets on tape: reading, placing,
+decoding, peaks, quality sheet, encoding; sealing is not included. ffmpeg starts from a finished stereo WAV of the same
+samples. All write Ogg Opus at 8 kHz, VBR, ``application=voip``, with the complexity that masters have: ours as two
+uncoupled streams; ffmpeg as it does by itself (coupled stereo), and uncoupled too (``-mapping_family 255``), each with
+its own packets of 20 ms and with our 60 ms. Uncoupled it has the bit rate of our masters; coupled 24 kbit/s, with which
+it sounds like ours and makes files as large. Runs alternate; figures are medians. Exit code 1 when the ratio to ffmpeg
+making the same Opus, uncoupled, with its own packets, is above ``--limit``.
 """
 
 from __future__ import annotations
@@ -27,12 +30,21 @@ import soxr
 from numpy.typing import NDArray
 
 from earwitness.archive.render.plan import plan_folder
-from earwitness.archive.render.renderer import COMPLEXITY, render_tape
+from earwitness.archive.render.renderer import COMPLEXITY, bitrate, render_tape
 from earwitness.archive.render.wav import MU_LAW, encode, header
 from earwitness.media.tape.format import encode_header, encode_record
 
 I16 = NDArray[np.int16]
 RATE = 8000
+BITRATE = str(bitrate(RATE, 2))
+PEERS = {
+    "ffmpeg coupled, 20 ms": ("-b:a", "24k", "-frame_duration", "20"),
+    "ffmpeg coupled, 60 ms": ("-b:a", "24k", "-frame_duration", "60"),
+    "ffmpeg uncoupled, 20 ms": ("-b:a", BITRATE, "-frame_duration", "20", "-mapping_family", "255"),
+    "ffmpeg uncoupled, 60 ms": ("-b:a", BITRATE, "-frame_duration", "60", "-mapping_family", "255"),
+}
+"""Name -> what the ffmpeg command is told beyond what all are told."""
+LIMITED = "ffmpeg uncoupled, 20 ms"
 START_US = 1_795_353_600_000_000
 AGENT = (
     "Good morning, you have reached the claims department, my name is Ann. How may I help you today?",
@@ -149,30 +161,28 @@ def main() -> int:
             with (folder / "ours.opus").open("wb") as file:
                 render_tape(plan_folder(folder)[0], file.write)
 
-        def ffmpeg(frame_ms: int) -> None:
-            command = ["ffmpeg", "-v", "error", "-y", "-i", str(wave), "-c:a", "libopus", "-b:a", "24k"]
-            command += ["-compression_level", str(COMPLEXITY), "-application", "voip", "-frame_duration", str(frame_ms)]
-            subprocess.run([*command, str(folder / f"ffmpeg{frame_ms}.opus")], check=True)
+        def ffmpeg(name: str, *options: str) -> None:
+            command = ["ffmpeg", "-v", "error", "-y", "-i", str(wave), "-c:a", "libopus"]
+            command += ["-compression_level", str(COMPLEXITY), "-application", "voip", *options]
+            subprocess.run([*command, str(folder / f"{name}.opus")], check=True)
 
         ours()
-        runs: dict[str, list[float]] = {"earwitness": [], "ffmpeg": [], "ffmpeg, 60 ms frames": []}
+        runs: dict[str, list[float]] = {"ours": [], **{name: [] for name in PEERS}}
         for _ in range(options.pairs):
-            runs["earwitness"].append(measure(resource.RUSAGE_SELF, ours))
-            runs["ffmpeg"].append(measure(resource.RUSAGE_CHILDREN, lambda: ffmpeg(20)))
-            runs["ffmpeg, 60 ms frames"].append(measure(resource.RUSAGE_CHILDREN, lambda: ffmpeg(60)))
-        scale = 60 / options.minutes
-        sizes = {"earwitness": "ours.opus", "ffmpeg": "ffmpeg20.opus", "ffmpeg, 60 ms frames": "ffmpeg60.opus"}
+            runs["ours"].append(measure(resource.RUSAGE_SELF, ours))
+            for name, extra in PEERS.items():
+                runs[name].append(measure(resource.RUSAGE_CHILDREN, lambda n=name, e=extra: ffmpeg(n, *e)))
         for contender, times in runs.items():
-            rate = folder.joinpath(sizes[contender]).stat().st_size * 8 / (options.minutes * 60)
-            used = statistics.median(times) * scale
-            print(f"{contender:22} {used:6.1f} CPU s per hour of call, {rate / 1000:.1f} kbit/s")
-        ratios = {
-            contender: statistics.median(a / b for a, b in zip(runs["earwitness"], times, strict=True))
-            for contender, times in runs.items()
-        }
-    alike = ratios["ffmpeg, 60 ms frames"]
-    print(f"ratio to ffmpeg {ratios['ffmpeg']:.2f} (with 60 ms frames {alike:.2f}), limit {options.limit}")
-    return 0 if ratios["ffmpeg"] <= options.limit else 1
+            rate = folder.joinpath(f"{contender}.opus").stat().st_size * 8 / (options.minutes * 60)
+            used = statistics.median(times) * 60 / options.minutes
+            ratio = statistics.median(a / b for a, b in zip(runs["ours"], times, strict=True))
+            print(
+                f"{contender:30} {used:6.1f} CPU s per hour of call, {rate / 1000:5.1f} kbit/s, ours to it {ratio:.2f}"
+            )
+            if contender == LIMITED:
+                judged = ratio
+    print(f"ratio to {LIMITED} {judged:.2f}, limit {options.limit}")
+    return 0 if judged <= options.limit else 1
 
 
 if __name__ == "__main__":

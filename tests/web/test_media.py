@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import threading
 
+import av
 import httpx
 import pytest
 from sqlalchemy import select
@@ -112,3 +114,19 @@ def test_the_same_work_is_done_once():
         conversions.close()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(("format_id", "key"), [("WEBM", "S"), ("WEBM", "0"), ("WEBM", "1"), ("OGG_OPUS", "1")])
+def test_g9_one_channel_is_taken_out_of_the_master_and_not_sealed(sqlite_site, recorded, format_id, key):
+    conversation_id, recording_id = recorded.store_call(sqlite_site)
+    path = f"/api/v2/conversations/{conversation_id}/recordings/{recording_id}"
+    uris = sqlite_site.http().get(path, params={"formatId": format_id}).json()["mediaUris"]
+    reply = fetch(uris[key]["mediaUri"])
+    assert reply.status_code == 200
+    with av.open(io.BytesIO(reply.content)) as file:
+        stream = file.streams.audio[0]
+        assert stream.codec_context.name in ("opus", "libopus")
+        assert stream.codec_context.channels == (2 if key == "S" else 1)
+    part = fetch(uris[key]["mediaUri"], headers={"Range": "bytes=10-99"})
+    assert (part.status_code, part.content) == (206, reply.content[10:100])
+    assert objects(sqlite_site) == []
