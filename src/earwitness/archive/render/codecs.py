@@ -43,7 +43,7 @@ ULAW = _ulaw_table()
 ALAW = _alaw_table()
 
 OPUS_RATE = 16000
-"""At the bit rates of masters (24 kbit/s a channel) they hold no more than wideband, so Opus legs are decoded to that."""
+"""At the bit rates of masters (24 kbit/s a channel) they hold wideband at most, so Opus legs are decoded to that."""
 
 _BLOCKS = {"GSM": (33, 160), "G729": (10, 80)}
 _PYAV = {"GSM": "gsm", "G729": "g729", "G722": "g722"}
