@@ -836,3 +836,46 @@ def test_b7_what_was_said_in_a_pause_is_not_mixed_into_what_follows(centre: Any)
     office.carrier.hang_up()
     command(office, "disconnect")
     office.settled()
+
+
+@pytest.mark.parametrize("refused", ["first", "second"])
+def test_c1_a_refusal_holds_when_two_calls_become_one(centre: Any, refused: str) -> None:
+    """Bert joins two outside calls of his; the party of one of them has refused to be recorded."""
+    office = centre()
+    bert = office.phone("bert", 3)
+    sessions, callers = [], []
+    for number in (1, 2):
+        office.carrier.dial("+4930105")
+        callers.append(office.carrier.session)
+        played(office)
+        for conversation in list(office.switchboard.conversations.values())[number - 1 :]:
+            digit = "5" if (number == 1) == (refused == "first") else "4"
+            press(office, digit, conversation.caller)
+            if number == 1:
+                office.hall.set_agent("u-bert", True, None)
+                office.run(0.3)
+                bert.answer()
+            else:
+                command_of = {"do": "transfer", "participant": participant_of(conversation, "acd")}
+                carry_out(conversation, {**command_of, "to": {"user": "u-bert"}})
+                office.run(0.3)
+                bert.answer()
+        sessions.append(bert.session)
+    office.run(1)
+    first, second = sessions
+    replaces = f"{second.call_id}%3Bto-tag%3D{second.remote_tag}%3Bfrom-tag%3D{second.local_tag}"
+    bert.session = first
+    before = office.tapes().count("open_tape")
+    assert refer(bert, f"<sip:x@192.0.2.1?Replaces={replaces}>", office)[0].status == 202
+    office.run(1)
+    (left,) = office.switchboard.conversations.values()
+    assert left.recorder.consent_refused
+    assert len(left.main) == 2
+    assert office.tapes().count("open_tape") == before, "nothing is captured of either from now on"
+    assert office.engine.tapes == {}
+    left.disconnect()
+    office.settled()
+
+
+def participant_of(conversation: Any, purpose: str) -> str:
+    return next(p.participant_id for p in conversation.cast.people.values() if p.purpose == purpose)

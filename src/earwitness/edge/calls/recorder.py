@@ -38,6 +38,8 @@ class _Tape:
     leg_id: str
     kind: str
     openings: int = 0
+    withheld: bool = False
+    """It was closed while its leg was up: what was said then must not come on it late."""
     open: bool = False
     opened_at: int = 0
     """UTC us, of the last opening."""
@@ -67,8 +69,8 @@ class Recorder:
         :param stop_when_only_external: the organisation's setting for conferences (D3).
         :param stations: by id, of the stations that record (A7), as they were when the conversation began.
         :param register_tape: told the id of each tape that is opened for the first time.
-        :param lag_us: how much later a leg is sent what was said to it. A tape that opens again begins so much later:
-            what was said in a pause is not on it.
+        :param lag_us: how much later a leg is sent what was said to it. A tape that was closed or withheld begins so
+            much later: what was said meanwhile is not on it.
         """
         self._engine = engine
         self._folder = folder
@@ -116,6 +118,11 @@ class Recorder:
         reason = self._rules.refuses_user_recording()
         return [] if reason is None else [reason.to_document()]
 
+    @property
+    def consent_refused(self) -> bool:
+        """Whether the caller does not agree to be recorded."""
+        return self._rules.facts.consent == "refused"
+
     def records(self, leg_id: str) -> bool:
         """Whether the user of this leg has asked for a recording."""
         return leg_id in self._rules.facts.recording_legs
@@ -155,6 +162,7 @@ class Recorder:
                 self._close(tape, at)
                 return [("tape.closed", {"tape_id": tape.tape_id, "opening": tape.openings - 1, "reasons": reasons})]
             case WithholdTape():
+                tape.withheld = True
                 return [("tape.withheld", {**about, "reasons": reasons})]
             case DestroyTape():
                 self._doomed.add(tape.tape_id)
@@ -174,7 +182,7 @@ class Recorder:
     def _open(self, tape: _Tape, reasons: list[dict[str, str]], at: int) -> NewEvent:
         settings = self._settings_of(tape.leg_id) if tape.kind != "user" else TrunkRecording()  # E3
         opening = tape.openings
-        start = at + self._lag_us(tape.leg_id) if opening else at
+        start = at + self._lag_us(tape.leg_id) if opening or tape.withheld else at
         self._engine.open_tape(tape.tape_id, opening, tape.leg_id, self._folder, at=start)
         tape.openings += 1
         tape.open, tape.closing, tape.opened_at = True, False, at

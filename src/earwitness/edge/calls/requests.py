@@ -115,32 +115,37 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
             by = leg.participant_id
             Transfer(conversation, leg, goal, by=by, kind="attended", report=report, hang_up=False).begin()
         return
-    movers = [mover for mover in other.main if mover is not other_leg]
+    # Who has refused to be recorded must not come into a call where nobody has: that call stays, whichever it is.
+    swapped = other.recorder.consent_refused and not conversation.recorder.consent_refused
+    stays, kept_leg = (other, other_leg) if swapped else (conversation, leg)
+    goes, gone_leg = (conversation, leg) if swapped else (other, other_leg)
+    movers = [mover for mover in goes.main if mover is not gone_leg]
     if other.activity is not None or not movers:
         asked.refuse(491)
         return
     if not asked.accept():
         return
-    by = leg.participant_id
-    moved = [hand_out(other, mover) for mover in movers]
+    if goes.secure_pause and not stays.secure_pause:
+        stays.secure_pause = True
+        stays.story.tell("secure_pause.on", by=kept_leg.participant_id)
+    moved = [hand_out(goes, mover) for mover in movers]
     for mover, person in zip(movers, moved, strict=True):
-        take_in(conversation, mover, person)
-    external = any(mover.trunk is not None for mover in movers)
-    conversation.story.tell(
+        take_in(stays, mover, person)
+    stays.story.tell(
         "transferred",
         kind="attended",
         target=str(moved[0].facts.get("address") or ""),
         target_type="address",
-        external=external,
-        by=by,
+        external=any(mover.trunk is not None for mover in movers),
+        by=kept_leg.participant_id,
         participant_id=movers[0].participant_id,
     )
     report = _reports(asked, leg.session)
-    conversation.release(leg, "transfer", hang_up=False)
+    stays.release(kept_leg, "transfer", hang_up=swapped)
     report(Report(200))
-    conversation.arrange()
-    conversation.story.flush()
-    other.disconnect("transfer", cause_of_legs="transfer")
+    stays.arrange()
+    stays.story.flush()
+    goes.disconnect("transfer", cause_of_legs="transfer")
 
 
 def _info(conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
