@@ -15,8 +15,8 @@ import time
 import structlog
 
 from earwitness.store.database import Database
-from earwitness.worker.after_call import close_overdue
 from earwitness.worker.arguments import WorkerArguments
+from earwitness.worker.chores import Bench, Round, wall_us
 from earwitness.worker.engine import Engine, default_url
 from earwitness.worker.finalise import Finaliser
 from earwitness.worker.pool import RenderPool
@@ -31,8 +31,10 @@ SCAN_SHARE = 20
 """The spool is looked at more often than every ``scan_s`` as long as that takes no more than this part of the time."""
 COLLECT_S = 60.0
 """How often finished runs are removed from the engine's tables, lost ones looked for, and leftovers swept."""
-CLOSE_S = 5.0
-"""How often after-call work is looked at whose time is over."""
+LEAST_CHORE_S = 1.0
+"""How often the chores are looked through."""
+CHORE_ENDS_S = 10.0
+"""How long a worker that ends waits for the chore in progress."""
 ALARM_AFTER = 3
 """Failures in a row from which on a conversation is worth somebody's attention."""
 
@@ -52,7 +54,8 @@ class Worker:
         self._followed: set[str] = set()
         self._old_runs: set[str] = set()
         """Runs that have told their result: forgotten before their id is used again."""
-        self._collected_s = self._closed_s = 0.0
+        self._collected_s = 0.0
+        self._chores = Round(Bench(self.database, arguments, wall_us))
         url = arguments.workflows_url or default_url(arguments.database_url, arguments.spool.parent)
         self._executor_id = arguments.executor_id or spool_id(arguments.spool)
         self.engine = Engine(url, self._executor_id)
@@ -67,6 +70,8 @@ class Worker:
         remove_leftovers(self.arguments.spool)
         self.pool.start()
         self.engine.launch()
+        chores = threading.Thread(target=self._do_chores, name="chores", daemon=True)
+        chores.start()
         try:
             self._take_up(time.monotonic())
             log.info("worker is up", spool=str(self.arguments.spool), resumed=len(self._schedule.running))
@@ -82,8 +87,14 @@ class Worker:
         finally:
             self._stop.set()
             self.pool.stop()
+            chores.join(CHORE_ENDS_S)
             self.engine.stop()
             self.database.dispose()
+
+    def _do_chores(self) -> None:
+        """In a thread of its own, so that no chore keeps a call from being finished."""
+        while not self._stop.wait(LEAST_CHORE_S):
+            self._chores.turn(time.monotonic())
 
     def stop(self) -> None:
         """Ends ``run`` soon. What is in progress goes on when a worker starts again."""
@@ -102,9 +113,6 @@ class Worker:
             self._schedule.keep(look.ended)
             remove_leftovers(self.arguments.spool)
             self._collect(now_s)
-        if now_s - self._closed_s >= CLOSE_S:
-            self._closed_s = now_s
-            close_overdue(self.database, time.time_ns() // 1000)
 
     def _take_up(self, now_s: float) -> None:
         """Sorts the runs that the engine remembers from before: ours that go on, and those in the way of new ones."""

@@ -185,6 +185,7 @@ class Facts:
         self.gone.discard(leg.participant_id)
         if self.caller is None and leg.external and leg.direction == "inbound":
             self.caller = leg
+            return bool(self.answered)  # those who talk already may need a consent now
         return False
 
     def _leg_answered(self, data: Mapping[str, Any]) -> bool:

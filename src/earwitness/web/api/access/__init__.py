@@ -1,0 +1,7 @@
+"""Teams, who may hear what, the audit log."""
+
+from __future__ import annotations
+
+from earwitness.web.kernel.operations import Family
+
+FAMILIES: tuple[Family, ...] = ()

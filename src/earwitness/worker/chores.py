@@ -1,0 +1,69 @@
+"""What the worker does from time to time, beside finishing calls: a table of chores.
+
+A chore looks at the database for what is due and does a bounded part of it. It is safe to repeat, safe on several
+workers at once, and safe to kill anywhere. One that fails says so and is tried again; the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from earwitness.store.database import Database
+from earwitness.worker.after_call import close_overdue
+from earwitness.worker.arguments import WorkerArguments
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What chores work with."""
+
+    database: Database
+    arguments: WorkerArguments
+    now_us: Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One thing to do from time to time."""
+
+    name: str
+    every_s: float
+    do: Callable[[Bench], object]
+
+
+CHORES: tuple[Chore, ...] = (
+    Chore("after-call work", 5.0, lambda bench: close_overdue(bench.database, bench.now_us())),
+)
+"""In the order in which they are done when several are due."""
+
+
+@dataclass(slots=True)
+class Round:
+    """When each chore was last done."""
+
+    bench: Bench
+    chores: Sequence[Chore] = CHORES
+    _done_s: dict[str, float] = field(default_factory=dict)
+
+    def turn(self, now_s: float) -> None:
+        """Does what is due; ``now_s`` is monotonic."""
+        for chore in self.chores:
+            last = self._done_s.get(chore.name)
+            if last is not None and now_s - last < chore.every_s:
+                continue
+            self._done_s[chore.name] = now_s
+            try:
+                chore.do(self.bench)
+            except Exception:
+                log.exception("a chore failed; it is done again", chore=chore.name)
+
+
+def wall_us() -> int:
+    """UTC microseconds."""
+    return time.time_ns() // 1000
