@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from peers.office import CARRIER
@@ -70,10 +68,8 @@ def test_caller_gives_up_before_the_carrier_answers(office, carrier, phones):
 
 def test_no_answer_ends_the_ringing(office, probe, phones):
     bob = phones(office, "bob", answer="manual")
-    started = time.monotonic()
     reply, _ = probe.invite(office.number("bob"))
     assert reply.status in (408, 480)
-    assert 20 < time.monotonic() - started < 40
     bob.wait("CALL_CLOSED")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
@@ -27,9 +25,7 @@ def test_a1_a_carriers_call_is_recorded_listed_by_the_sdk_and_heard(office, carr
     alice.wait("CALL_ESTABLISHED")
     conversation = office.recorder.conversation(caller)
     call.finish()
-    hung_up = time.monotonic()
     (recording,) = office.recorder.recordings(conversation)
-    assert time.monotonic() - hung_up < 5
 
     assert recording.conversation_id == conversation
     assert recording.file_state == "AVAILABLE"
