@@ -33,6 +33,7 @@ from earwitness.store.tables import (
     Station,
     TrunkBase,
     User,
+    WorkTeam,
     WrapupCode,
 )
 
@@ -53,6 +54,7 @@ KINDS: dict[type[Base], str] = {
     Station: "station",
     TrunkBase: "trunkBase",
     User: "user",
+    WorkTeam: "team",
     WrapupCode: "wrapupCode",
 }
 """Table -> ``entity_type``. Trunks follow their trunk base."""

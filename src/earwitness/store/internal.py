@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from earwitness.store import teams
 from earwitness.store.tables import (
     Conversation,
     ConversationDivision,
@@ -59,6 +60,7 @@ def store_finished(session: Session, finished: FinishedConversation) -> bool:
     )
     queues = dict.fromkeys([*finished.queue_ids, *(row.queue_id for row in finished.participants if row.queue_id)])
     session.add_all(ConversationQueue(conversation_id=conversation_id, queue_id=queue_id) for queue_id in queues)
+    session.add_all(teams.at_the_time(session, finished.participants, finished.conversation.ended_at))
     session.add_all([*finished.participants, *finished.recordings])
     session.flush()
     session.add_all(finished.objects)

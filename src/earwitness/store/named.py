@@ -22,6 +22,7 @@ from earwitness.store.tables import (
     Station,
     Trunk,
     TrunkBase,
+    WorkTeam,
     WrapupCode,
 )
 
@@ -40,6 +41,7 @@ N = TypeVar(
     Skill,
     Flow,
     Prompt,
+    WorkTeam,
 )
 
 

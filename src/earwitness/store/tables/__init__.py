@@ -22,6 +22,7 @@ from earwitness.store.tables.routing import (
     WrapupCode,
 )
 from earwitness.store.tables.system import AuditEntry, ConfigurationVersion, Setting
+from earwitness.store.tables.teams import ConversationTeam, WorkTeam, WorkTeamMember
 from earwitness.store.tables.telephony import (
     CallRoute,
     Did,
@@ -44,6 +45,7 @@ __all__ = [
     "Conversation",
     "ConversationDivision",
     "ConversationQueue",
+    "ConversationTeam",
     "Did",
     "DidPool",
     "Division",
@@ -74,5 +76,7 @@ __all__ = [
     "TrunkBase",
     "User",
     "UserRouting",
+    "WorkTeam",
+    "WorkTeamMember",
     "WrapupCode",
 ]
