@@ -10,8 +10,21 @@ from earwitness.store.tables.conversations import (
     Recording,
     RecordingObject,
 )
+from earwitness.store.tables.directory import DeletedDivision, ExternalContact, Group, GroupMember
 from earwitness.store.tables.flows import Flow, FlowJob, FlowVersion, Prompt, PromptResource
+from earwitness.store.tables.interchange import (
+    BatchDownload,
+    BatchDownloadItem,
+    Export,
+    Integration,
+    KeyConfiguration,
+    OrphanRecording,
+    RecordingKey,
+    RecordingUpload,
+    UploadReport,
+)
 from earwitness.store.tables.organization import AccessToken, Division, Grant, OauthClient, Organization, Role, User
+from earwitness.store.tables.quality import Calibration, CalibrationEvaluator, Evaluation, EvaluationForm
 from earwitness.store.tables.routing import (
     Language,
     Queue,
@@ -21,6 +34,7 @@ from earwitness.store.tables.routing import (
     UserRouting,
     WrapupCode,
 )
+from earwitness.store.tables.search import ConversationTerm, DetailJob
 from earwitness.store.tables.system import AuditEntry, ConfigurationVersion, Setting
 from earwitness.store.tables.teams import ConversationTeam, WorkTeam, WorkTeamMember
 from earwitness.store.tables.telephony import (
@@ -40,23 +54,39 @@ __all__ = [
     "AfterCallWork",
     "AuditEntry",
     "Base",
+    "BatchDownload",
+    "BatchDownloadItem",
+    "Calibration",
+    "CalibrationEvaluator",
     "CallRoute",
     "ConfigurationVersion",
     "Conversation",
     "ConversationDivision",
     "ConversationQueue",
     "ConversationTeam",
+    "ConversationTerm",
+    "DeletedDivision",
+    "DetailJob",
     "Did",
     "DidPool",
     "Division",
+    "Evaluation",
+    "EvaluationForm",
+    "Export",
+    "ExternalContact",
     "Flow",
     "FlowJob",
     "FlowVersion",
     "Grant",
+    "Group",
+    "GroupMember",
+    "Integration",
+    "KeyConfiguration",
     "Language",
     "NotificationChannel",
     "OauthClient",
     "Organization",
+    "OrphanRecording",
     "Participant",
     "Phone",
     "PhoneBase",
@@ -66,7 +96,9 @@ __all__ = [
     "QueueMember",
     "QueueWrapupCode",
     "Recording",
+    "RecordingKey",
     "RecordingObject",
+    "RecordingUpload",
     "Role",
     "Setting",
     "Site",
@@ -74,6 +106,7 @@ __all__ = [
     "Station",
     "Trunk",
     "TrunkBase",
+    "UploadReport",
     "User",
     "UserRouting",
     "WorkTeam",
