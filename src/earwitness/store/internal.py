@@ -68,6 +68,17 @@ def store_finished(session: Session, finished: FinishedConversation) -> bool:
     return True
 
 
+def conversation(session: Session, conversation_id: str) -> Conversation | None:
+    """The finished conversation of that id."""
+    return session.get(Conversation, conversation_id)
+
+
+def participants(session: Session, conversation_id: str) -> Sequence[Participant]:
+    """Who took part in a conversation, in order of joining."""
+    statement = select(Participant).where(Participant.conversation_id == conversation_id)
+    return session.scalars(statement.order_by(Participant.joined_at, Participant.id)).all()
+
+
 def recordings_of(session: Session, conversation_id: str) -> Sequence[Recording]:
     """Every recording of a conversation, whoever it belongs to."""
     statement = select(Recording).where(Recording.conversation_id == conversation_id)
