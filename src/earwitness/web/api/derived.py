@@ -119,7 +119,7 @@ def _repacked(name: str, format_id: str, channel: int | None, master: SealedItem
 
     found = _kept.get(name, master.etag)
     if found is None:
-        file = master.file()
+        file = io.BytesIO(master.read())  # whole, for it is gone through more than once
         if not convert.keeps_packets(file, format_id, channel):
             return None
         out = io.BytesIO()
