@@ -25,6 +25,7 @@ from earwitness.store.tables.interchange import (
 )
 from earwitness.store.tables.organization import AccessToken, Division, Grant, OauthClient, Organization, Role, User
 from earwitness.store.tables.quality import Calibration, CalibrationEvaluator, Evaluation, EvaluationForm
+from earwitness.store.tables.policies import PolicyDecision, RetentionPolicy
 from earwitness.store.tables.routing import (
     Language,
     Queue,
@@ -90,6 +91,7 @@ __all__ = [
     "Participant",
     "Phone",
     "PhoneBase",
+    "PolicyDecision",
     "Prompt",
     "PromptResource",
     "Queue",
