@@ -101,6 +101,7 @@ __all__ = [
     "RecordingKey",
     "RecordingObject",
     "RecordingUpload",
+    "RetentionPolicy",
     "Role",
     "Setting",
     "Site",

@@ -18,6 +18,7 @@ class Conversation(Base, Identified):
     """One ended conversation."""
 
     __tablename__ = "conversations"
+    __table_args__ = (Index("ix_conversations_completed_at", "completed_at", "ended_at"),)
 
     organization_id: Mapped[str] = mapped_column(ID)
     started_at: Mapped[int] = mapped_column(index=True)
@@ -40,6 +41,8 @@ class Conversation(Base, Identified):
     why: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     """Each decision about each tape, in order: ``{"at", "tape_id", "what", "reasons"}``."""
     finalised_at: Mapped[int] = mapped_column()
+    completed_at: Mapped[int | None] = mapped_column(default=None)
+    """When it was found complete, after-call work included, and policies were applied (F3); None: not yet."""
 
 
 class ConversationDivision(Base):
@@ -136,6 +139,12 @@ class Recording(Base, Identified):
     archive_medium: Mapped[str | None] = mapped_column(default=None)
     delete_date: Mapped[int | None] = mapped_column(default=None, index=True)
     export_date: Mapped[int | None] = mapped_column(default=None)
+    export_integration_id: Mapped[str | None] = mapped_column(ID, default=None)
+    """Where to."""
+    retention_policy_id: Mapped[str | None] = mapped_column(ID, default=None, index=True)
+    """The policy that set the dates; None: none did."""
+    retention_why: Mapped[Document | None] = mapped_column(default=None)
+    """Why the dates are what they are: the verdict of ``policy_decisions``."""
     exported_date: Mapped[int | None] = mapped_column(default=None)
     restore_expires_at: Mapped[int | None] = mapped_column(default=None)
     name: Mapped[str | None] = mapped_column(default=None)
