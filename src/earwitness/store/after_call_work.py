@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
+from earwitness.store import search_index
 from earwitness.store.tables import AfterCallWork
 
 TIMEOUT_CODE = "ININ-WRAP-UP-TIMEOUT"
@@ -104,6 +105,8 @@ def give(
     row.code_id, row.code_name, row.notes, row.tags = code_id, code_name, notes, list(tags)
     row.given_at, row.given_by, row.timed_out = at, by, timed_out
     session.flush()
+    if code_id is not None:
+        search_index.add_wrapup(session, row.conversation_id, code_id)
     return was_open
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from earwitness.store import teams
+from earwitness.store import search_index, teams
 from earwitness.store.tables import (
     Conversation,
     ConversationDivision,
@@ -65,6 +65,7 @@ def store_finished(session: Session, finished: FinishedConversation) -> bool:
     session.flush()
     session.add_all(finished.objects)
     session.flush()
+    search_index.write(session, conversation_id)
     return True
 
 

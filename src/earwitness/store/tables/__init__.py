@@ -24,8 +24,16 @@ from earwitness.store.tables.interchange import (
     UploadReport,
 )
 from earwitness.store.tables.organization import AccessToken, Division, Grant, OauthClient, Organization, Role, User
-from earwitness.store.tables.quality import Calibration, CalibrationEvaluator, Evaluation, EvaluationForm
 from earwitness.store.tables.policies import PolicyDecision, RetentionPolicy
+from earwitness.store.tables.quality import Calibration, CalibrationEvaluator, Evaluation, EvaluationForm
+from earwitness.store.tables.retention import (
+    DeletionProtection,
+    Erasure,
+    ErasureItem,
+    RecordingJob,
+    RecordingJobItem,
+    RetentionTask,
+)
 from earwitness.store.tables.routing import (
     Language,
     Queue,
@@ -67,10 +75,13 @@ __all__ = [
     "ConversationTeam",
     "ConversationTerm",
     "DeletedDivision",
+    "DeletionProtection",
     "DetailJob",
     "Did",
     "DidPool",
     "Division",
+    "Erasure",
+    "ErasureItem",
     "Evaluation",
     "EvaluationForm",
     "Export",
@@ -98,10 +109,13 @@ __all__ = [
     "QueueMember",
     "QueueWrapupCode",
     "Recording",
+    "RecordingJob",
+    "RecordingJobItem",
     "RecordingKey",
     "RecordingObject",
     "RecordingUpload",
     "RetentionPolicy",
+    "RetentionTask",
     "Role",
     "Setting",
     "Site",
