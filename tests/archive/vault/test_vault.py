@@ -227,8 +227,8 @@ class Dying(Objects):
     def create(self, path: str, data: bytes, *, sync: bool = True) -> bool:
         return bool(self._change(lambda: super(Dying, self).create(path, data, sync=sync)))
 
-    def delete(self, path: str) -> None:
-        self._change(lambda: super(Dying, self).delete(path))
+    def delete(self, path: str, *, sync: bool = True) -> None:
+        self._change(lambda: super(Dying, self).delete(path, sync=sync))
 
 
 @dataclass

@@ -33,6 +33,11 @@ class Objects:
         self._entered: set[Path] = set()
         """Folders whose entry in the folder above has reached the disk."""
 
+    @property
+    def local(self) -> bool:
+        """Whether it is a folder."""
+        return self._root is not None
+
     @staticmethod
     def at(url: str | Path) -> Objects:
         """A store at a folder path, ``file://…``, or any URL that obstore knows (``s3://bucket/prefix``)."""
@@ -92,14 +97,23 @@ class Objects:
             return False
         return True
 
-    def delete(self, path: str) -> None:
+    def copy(self, path: str, target: str) -> bool:
+        """Copies an object, replacing what was there; False where there is none. ``sync`` afterwards."""
+        try:
+            obstore.copy(self._store, path, target)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def delete(self, path: str, *, sync: bool = True) -> None:
         """Removes an object; one that is not there is removed already."""
         try:
             obstore.delete(self._store, path)
         except (NotFoundError, FileNotFoundError):
             return
         if self._root is not None:
-            _sync_folder((self._root / path).parent)
+            if sync:
+                _sync_folder((self._root / path).parent)
             self._entered.clear()  # the store removes folders that have become empty
 
     def list(self, prefix: str) -> list[str]:

@@ -29,13 +29,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earwitness.archive.vault import destruction
 from earwitness.archive.vault import manifest as manifests
+from earwitness.archive.vault import receipt as receipts
+from earwitness.archive.vault.destruction import Order
 from earwitness.archive.vault.errors import DestroyedError, IntegrityError, KeyMissingError, NotSealedError
 from earwitness.archive.vault.keys import KEY_BYTES, Keyring, WrappedKey, load_keys
 from earwitness.archive.vault.log import TransparencyLog, canonical
 from earwitness.archive.vault.manifest import ItemManifest, Manifest
 from earwitness.archive.vault.objects import Objects, sync_all
 from earwitness.archive.vault.reader import SealedRecording
+from earwitness.archive.vault.receipt import Receipt
 from earwitness.archive.vault.seal import Binding, Sealer
 
 DATA_KEYS = "data"
@@ -63,48 +67,6 @@ class Sealing:
     """Plain JSON that is signed with it."""
     at_us: int
     """UTC µs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What is left of a destroyed recording: the tombstone, signed."""
-
-    recording_id: str
-    destroyed_at_us: int
-    by: str
-    reason: str
-    manifest_sha256: str | None
-    """Of what was destroyed; None where no sealing had been finished."""
-    objects: tuple[str, ...]
-    """Paths of what was removed, keys first."""
-    key: str
-    """Fingerprint of the signing key."""
-    signature: bytes
-
-    def body(self) -> dict[str, Any]:
-        """What is signed."""
-        return {
-            "format": "earwitness/receipt/1",
-            "recording_id": self.recording_id,
-            "destroyed_at_us": self.destroyed_at_us,
-            "by": self.by,
-            "reason": self.reason,
-            "manifest_sha256": self.manifest_sha256,
-            "objects": list(self.objects),
-        }
-
-    def to_document(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {"receipt": self.body(), "key": self.key, "signature": base64.b64encode(self.signature).decode()}
-
-    def log_entry(self) -> dict[str, Any]:
-        """Its entry in the log."""
-        return {
-            "kind": "destroyed",
-            "recording_id": self.recording_id,
-            "manifest_sha256": self.manifest_sha256,
-            "at_us": self.destroyed_at_us,
-        }
 
 
 class Vault:
@@ -199,33 +161,27 @@ class Vault:
         if wrapped.version == self.keyring.version:
             return False
         self.data_keys.put(manifest.key_object, _key_document(self.keyring.wrap(self.keyring.unwrap(wrapped))))
+        if self.objects.exists(f"{_folder(recording_id)}/tombstone.json"):  # destroyed while we were at it
+            self.data_keys.delete(manifest.key_object)
+            raise DestroyedError(f"recording {recording_id} was destroyed")
         return True
+
+    def wrapped_by(self, recording_id: str) -> int:
+        """Number of the recording key that wraps the data key of a recording.
+
+        :raises NotSealedError, DestroyedError, IntegrityError, KeyMissingError: see there.
+        """
+        return self._wrapped(self.manifest(recording_id)).version
 
     def destroy(self, recording_id: str, *, by: str, reason: str, at_us: int) -> Receipt:
         """Destroys a recording: its data key first. Repeating it gives the first receipt.
 
         Also spends the id of a recording that was never sealed, so that a delayed sealing cannot bring it back.
         """
-        folder = _folder(recording_id)
-        receipt = self.tombstone(recording_id)
-        if receipt is None:
-            manifest = self._manifest(recording_id)
-            keys = self.data_keys.list(folder)
-            paths = [path for path in self.objects.list(folder) if not path.endswith(".json")]
-            if manifest is not None:
-                keys = list(dict.fromkeys([*keys, manifest.key_object]))
-                paths = list(dict.fromkeys([*(item.object for item in manifest.items), *paths]))
-            for path in keys:
-                self.data_keys.delete(path)
-            for path in paths:
-                self.objects.delete(path)
-            sha256 = manifest.sha256 if manifest else None
-            receipt = self._receipt(recording_id, at_us, by, reason, sha256, [*keys, *paths])
-            if not self.objects.create(f"{folder}/tombstone.json", canonical(receipt.to_document())):
-                receipt = self.tombstone(recording_id) or receipt
-        self._clear(folder)
-        self.log.append(receipt.log_entry(), at_us)
-        return receipt
+        (result,) = destruction.destroy_all(self, [Order(recording_id, by, reason, at_us)])
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def tombstone(self, recording_id: str) -> Receipt | None:
         """The receipt of a destroyed recording, checked; None where it was not destroyed.
@@ -236,23 +192,12 @@ class Vault:
         if stored is None:
             return None
         try:
-            envelope = json.loads(stored)
-            body, signature = envelope["receipt"], base64.b64decode(envelope["signature"], validate=True)
-            self.keyring.verify("receipt", canonical(body), str(envelope["key"]), signature)
-            if body["recording_id"] != recording_id:
-                raise IntegrityError(f"the tombstone is not that of recording {recording_id}")
-            return Receipt(
-                recording_id=recording_id,
-                destroyed_at_us=body["destroyed_at_us"],
-                by=body["by"],
-                reason=body["reason"],
-                manifest_sha256=body["manifest_sha256"],
-                objects=tuple(body["objects"]),
-                key=envelope["key"],
-                signature=signature,
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            receipt = receipts.check(json.loads(stored), self.keyring.public_keys())
+        except ValueError as error:
             raise IntegrityError(f"the tombstone of recording {recording_id} cannot be read") from error
+        if receipt.recording_id != recording_id:
+            raise IntegrityError(f"the tombstone is not that of recording {recording_id}")
+        return receipt
 
     def _manifest(self, recording_id: str) -> Manifest | None:
         stored = self.objects.get(f"{_folder(recording_id)}/manifest.json")
@@ -300,7 +245,7 @@ class Vault:
         created = self.objects.create(f"{folder}/manifest.json", signed, sync=False)
         first = manifest if created else self._manifest(recording_id)
         if self.objects.exists(f"{folder}/tombstone.json"):
-            self._clear(folder)
+            self.clear(folder)
             first = None
         if first is None:
             raise DestroyedError(f"recording {recording_id} was destroyed while it was being sealed")
@@ -314,20 +259,20 @@ class Vault:
                 if not path.startswith(f"{folder}/{manifest.sealing_id}.") and not path.endswith(".json"):
                     store.delete(path)
 
-    def _clear(self, folder: str) -> None:
+    def folder(self, recording_id: str) -> str:
+        """Where a recording's objects are.
+
+        :raises NotSealedError: that is no id.
+        """
+        return _folder(recording_id)
+
+    def clear(self, folder: str) -> None:
         """Removes everything beside the tombstone, keys first."""
         for path in self.data_keys.list(folder):
             self.data_keys.delete(path)
         for path in self.objects.list(folder):
             if not path.endswith("/tombstone.json"):
-                self.objects.delete(path)
-
-    def _receipt(
-        self, recording_id: str, at_us: int, by: str, reason: str, manifest_sha256: str | None, paths: list[str]
-    ) -> Receipt:
-        unsigned = Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), "", b"")
-        key, signature = self.keyring.sign("receipt", canonical(unsigned.body()))
-        return Receipt(recording_id, at_us, by, reason, manifest_sha256, tuple(paths), key, signature)
+                self.objects.delete(path, sync=False)
 
 
 def _attempt(step: Callable[[Any], Manifest], argument: object) -> Manifest | Exception:
