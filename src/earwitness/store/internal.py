@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from earwitness.domain.access import parts
+from earwitness.domain.conversation.timeline import Timeline
 from earwitness.store import search_index, teams
 from earwitness.store.tables import (
     Conversation,
     ConversationDivision,
+    ConversationPart,
     ConversationQueue,
     Division,
     Flow,
@@ -61,6 +64,7 @@ def store_finished(session: Session, finished: FinishedConversation) -> bool:
     queues = dict.fromkeys([*finished.queue_ids, *(row.queue_id for row in finished.participants if row.queue_id)])
     session.add_all(ConversationQueue(conversation_id=conversation_id, queue_id=queue_id) for queue_id in queues)
     session.add_all(teams.at_the_time(session, finished.participants, finished.conversation.ended_at))
+    session.add_all(_parts(session, finished))
     session.add_all([*finished.participants, *finished.recordings])
     session.flush()
     session.add_all(finished.objects)
@@ -78,6 +82,37 @@ def participants(session: Session, conversation_id: str) -> Sequence[Participant
     """Who took part in a conversation, in order of joining."""
     statement = select(Participant).where(Participant.conversation_id == conversation_id)
     return session.scalars(statement.order_by(Participant.joined_at, Participant.id)).all()
+
+
+def _parts(session: Session, finished: FinishedConversation) -> list[ConversationPart]:
+    """Which part of the conversation is in which division (J12)."""
+    if not finished.conversation.timeline:
+        return []
+    timeline = Timeline.from_document(finished.conversation.timeline)
+    people = timeline.participants
+    segments = [segment for person in people for segment in person.segments]
+    queue_ids = {stage.queue_id for stage in segments} | {person.queue_id for person in people}
+    flow_ids = {stage.flow_id for stage in segments} | {person.flow_id for person in people}
+    at_the_time = {row.user_id: row.division_id for row in finished.participants if row.user_id and row.division_id}
+    found = parts.parts_of(
+        timeline,
+        finished.conversation.ended_at,
+        of_users={
+            **divisions_of_users(session, (person.user_id for person in people if person.user_id)),
+            **at_the_time,
+        },
+        of_queues=divisions_of_queues(session, (key for key in queue_ids if key)),
+        of_flows=divisions_of_flows(session, (key for key in flow_ids if key)),
+    )
+    return [
+        ConversationPart(
+            conversation_id=finished.conversation.id,
+            division_id=part.division_id,
+            started_at=part.start,
+            ended_at=part.end,
+        )
+        for part in found
+    ]
 
 
 def recordings_of(session: Session, conversation_id: str) -> Sequence[Recording]:

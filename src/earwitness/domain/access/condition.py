@@ -3,7 +3,8 @@
 The contract's form is ``DomainResourceConditionNode``: a tree of AND and OR whose leaves compare a variable of the
 conversation with operands of type USER, QUEUE, TEAM or VARIABLE (the current user). What the tree says is decided by
 the type of its operands: USER means "that user took part", QUEUE "it waited in that queue", TEAM "a member of that
-team at the time took part".
+team at the time took part". Two variables are ours: ``AssignedEvaluation``, calls of which the current user has an
+evaluation to do, and ``ReleasedEvaluation``, calls of which the current user may see an evaluation of themselves (J1).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 CURRENT_USER = frozenset({"currentuser", "user.current", "user.id", "$user.id", "current_user"})
 """Values of a VARIABLE operand, in lower case, that mean whoever asks."""
+EVALUATIONS = {"assignedevaluation": "evaluator", "releasedevaluation": "agent"}
+"""Values of a VARIABLE operand, in lower case, that mean an evaluation of the call, and one's part in it."""
 MAX_DEPTH = 16
 
 
@@ -33,6 +36,14 @@ class Involves:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """True of a conversation of which there is an evaluation that whoever asks has to do with (J1)."""
+
+    part: str
+    """``evaluator``: it is theirs to do. ``agent``: it is about them, and released."""
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     """True where every term is; without terms always."""
 
@@ -46,18 +57,24 @@ class Any_:  # noqa: N801 (Any is typing's)
     terms: tuple[Condition, ...]
 
 
-Condition = Involves | All | Any_
+Condition = Involves | Evaluated | All | Any_
 
 OWN_CALLS = Involves(current_user=True)
 
 
 def own_calls_document() -> dict[str, Any]:
     """The contract's form of "User = current user" (J14)."""
-    return {
-        "variableName": "Conversation.agents",
-        "operator": "EQ",
-        "operands": [{"type": "VARIABLE", "value": "CurrentUser"}],
-    }
+    return _variable_document("Conversation.agents", "CurrentUser")
+
+
+def evaluations_document(part: str) -> dict[str, Any]:
+    """The document of ``Evaluated(part)``."""
+    value = {"evaluator": "AssignedEvaluation", "agent": "ReleasedEvaluation"}[part]
+    return _variable_document("Conversation.evaluations", value)
+
+
+def _variable_document(name: str, value: str) -> dict[str, Any]:
+    return {"variableName": name, "operator": "EQ", "operands": [{"type": "VARIABLE", "value": value}]}
 
 
 def from_document(document: Mapping[str, Any]) -> Condition:
@@ -85,7 +102,7 @@ def _node(document: Any, depth: int) -> Condition:
     return _leaf(document)
 
 
-def _leaf(document: Mapping[str, Any]) -> Involves:
+def _leaf(document: Mapping[str, Any]) -> Condition:
     operator = str(document.get("operator") or "EQ").upper()
     if operator not in ("EQ", "IN"):
         raise ConditionError(f"operator {operator!r} is not supported; use EQ or IN")
@@ -94,19 +111,27 @@ def _leaf(document: Mapping[str, Any]) -> Involves:
         raise ConditionError("a condition needs operands or terms")
     found: dict[str, set[str]] = {"user": set(), "queue": set(), "team": set()}
     current_user = False
+    evaluated: list[Condition] = []
     for operand in operands:
         if not isinstance(operand, Mapping):
             raise ConditionError("an operand is an object")
         kind = str(operand.get("type") or "").upper()
         if kind == "VARIABLE":
-            if str(operand.get("value") or "").lower() not in CURRENT_USER:
-                raise ConditionError(f"variable {operand.get('value')!r} is not supported; use CurrentUser")
-            current_user = True
+            value = str(operand.get("value") or "").lower()
+            if value in EVALUATIONS:
+                evaluated.append(Evaluated(EVALUATIONS[value]))
+            elif value in CURRENT_USER:
+                current_user = True
+            else:
+                known = "CurrentUser, AssignedEvaluation or ReleasedEvaluation"
+                raise ConditionError(f"variable {operand.get('value')!r} is not supported; use {known}")
         elif kind in ("USER", "QUEUE", "TEAM"):
             found[kind.lower()].add(_reference(operand, kind.lower()))
         else:
             raise ConditionError(f"operand type {kind!r} is not supported; use USER, QUEUE, TEAM or VARIABLE")
-    return Involves(frozenset(found["user"]), frozenset(found["queue"]), frozenset(found["team"]), current_user)
+    involved = Involves(frozenset(found["user"]), frozenset(found["queue"]), frozenset(found["team"]), current_user)
+    terms = (*evaluated, *(() if involved == Involves() else (involved,)))
+    return terms[0] if len(terms) == 1 else Any_(terms)
 
 
 def _reference(operand: Mapping[str, Any], kind: str) -> str:

@@ -116,6 +116,8 @@ class Access:
 
     subject: Subject
     entitlements: tuple[Entitlement, ...] = ()
+    personal: bool = True
+    """What is the subject's alone is within reach: its inbox. Not for who looks at what another user sees (E2)."""
 
     def allows(self, permission: str) -> bool:
         """Whether the subject holds the permission anywhere."""

@@ -44,8 +44,8 @@ from earwitness.store.tables.routing import (
     WrapupCode,
 )
 from earwitness.store.tables.search import ConversationTerm, DetailJob
-from earwitness.store.tables.system import AuditEntry, ConfigurationVersion, Setting
-from earwitness.store.tables.teams import ConversationTeam, WorkTeam, WorkTeamMember
+from earwitness.store.tables.system import AuditEntry, AuditQuery, ConfigurationVersion, Setting
+from earwitness.store.tables.teams import ConversationPart, ConversationTeam, WorkTeam, WorkTeamMember
 from earwitness.store.tables.telephony import (
     CallRoute,
     Did,
@@ -62,6 +62,7 @@ __all__ = [
     "AccessToken",
     "AfterCallWork",
     "AuditEntry",
+    "AuditQuery",
     "Base",
     "BatchDownload",
     "BatchDownloadItem",
@@ -71,6 +72,7 @@ __all__ = [
     "ConfigurationVersion",
     "Conversation",
     "ConversationDivision",
+    "ConversationPart",
     "ConversationQueue",
     "ConversationTeam",
     "ConversationTerm",

@@ -83,6 +83,9 @@ class AccessToken(Base):
     scope: Mapped[list[str]] = mapped_column(default=list)
     created_at: Mapped[int] = mapped_column()
     expires_at: Mapped[int] = mapped_column(index=True)
+    seen_by: Mapped[str | None] = mapped_column(ID, default=None)
+    """Id of the user who looks at what the subject sees, through a token that reads and plays nothing; None: the
+    subject itself acts."""
 
 
 class Role(Base, Identified, Versioned):

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from earwitness.store.tables.base import BIG_KEY, ID, Base, Document
+from earwitness.store.tables.base import BIG_KEY, ID, Base, Document, Identified
 
 
 class Setting(Base):
@@ -48,3 +48,19 @@ class AuditEntry(Base):
     result: Mapped[str] = mapped_column()
     """``allowed``, ``denied`` or ``failed``."""
     detail: Mapped[Document] = mapped_column(default=dict)
+
+
+class AuditQuery(Base, Identified):
+    """A question to the audit log whose answer somebody fetches page by page."""
+
+    __tablename__ = "audit_queries"
+
+    kind: Mapped[str] = mapped_column()
+    """``audits``, or ``quality`` for those of conversations."""
+    subject_type: Mapped[str] = mapped_column()
+    subject_id: Mapped[str] = mapped_column(ID)
+    asked_at: Mapped[int] = mapped_column(index=True)
+    query: Mapped[Document] = mapped_column()
+    """As it was asked, checked."""
+    last_entry: Mapped[int] = mapped_column()
+    """Number of the newest entry at that time: later ones are not part of the answer."""

@@ -1,4 +1,4 @@
-"""Work teams, who is and was in them, and which of them a call had to do with."""
+"""Work teams, who is and was in them; the teams of calls, and which part of a call is in which division."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ class ConversationTeam(Base):
     )
     team_id: Mapped[str] = mapped_column(ID, primary_key=True)
     user_id: Mapped[str] = mapped_column(ID, primary_key=True)
+
+
+class ConversationPart(Base):
+    """A stretch of a conversation that is in a division (J12), as divisions were at its end."""
+
+    __tablename__ = "conversation_parts"
+
+    conversation_id: Mapped[str] = mapped_column(
+        ID, ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True
+    )
+    division_id: Mapped[str] = mapped_column(ID, primary_key=True)
+    started_at: Mapped[int] = mapped_column(primary_key=True)
+    ended_at: Mapped[int] = mapped_column()
+    """Outside."""

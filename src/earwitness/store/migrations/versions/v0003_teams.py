@@ -76,10 +76,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("conversation_id", "team_id", "user_id", name=op.f("pk_conversation_teams")),
     )
     op.create_index("ix_conversation_teams_team_id", "conversation_teams", ["team_id", "conversation_id"], unique=False)
+    op.create_table(
+        "conversation_parts",
+        sa.Column("conversation_id", sa.String(length=64), nullable=False),
+        sa.Column("division_id", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversation_id"],
+            ["conversations.id"],
+            name=op.f("fk_conversation_parts_conversation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("conversation_id", "division_id", "started_at", name=op.f("pk_conversation_parts")),
+    )
+    op.create_table(
+        "audit_queries",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject_type", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.String(length=64), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("query", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("last_entry", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_queries")),
+    )
+    op.create_index(op.f("ix_audit_queries_asked_at"), "audit_queries", ["asked_at"], unique=False)
+    op.add_column("access_tokens", sa.Column("seen_by", sa.String(length=64), nullable=True))
 
 
 def downgrade() -> None:
     """Without teams."""
+    with op.batch_alter_table("access_tokens") as table:
+        table.drop_column("seen_by")
+    op.drop_table("audit_queries")
+    op.drop_table("conversation_parts")
     op.drop_table("conversation_teams")
     op.drop_table("work_team_members")
     op.drop_table("work_teams")
