@@ -1,0 +1,218 @@
+"""What a search may ask of a conversation: each a condition, and the lists where such conversations are, if there are.
+
+A filter speaks of ``Conversation`` and selects nothing by itself; ``store.search`` puts it beside the scoped query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, false, not_, or_, select, true
+from sqlalchemy.orm import Session
+
+from earwitness.domain.search import terms
+from earwitness.domain.search.numbers import LEAST_ASKED, LEAST_COMMON, is_number, reversed_digits, shorter_forms
+from earwitness.store.tables import Conversation, ConversationTerm, Evaluation, Participant, PolicyDecision, Recording
+
+SPELLINGS = 48
+"""So many different numbers, or words with one beginning, are listed one by one."""
+RECORDED, FAILED, NONE = "RECORDED", "FAILED", "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition on ``Conversation``."""
+
+    where: ColumnElement[bool]
+    lists: tuple[str, ...] | None = None
+    """Terms whose lists together hold every conversation that fits; None: none is known."""
+
+
+def term_in(wanted: Sequence[str]) -> ColumnElement[bool]:
+    """The conversation has one of these terms."""
+    if not wanted:
+        return false()
+    return exists(
+        select(1).where(
+            ConversationTerm.term.in_(wanted),
+            ConversationTerm.started_at == Conversation.started_at,
+            ConversationTerm.conversation_id == Conversation.id,
+        )
+    )
+
+
+def any_term(wanted: Iterable[str]) -> Filter:
+    """Conversations with one of these terms."""
+    each = tuple(dict.fromkeys(wanted))
+    return Filter(term_in(each), each)
+
+
+def users(ids: Iterable[str]) -> Filter:
+    """One of these users took part."""
+    return any_term(terms.user(key) for key in ids)
+
+
+def queues(ids: Iterable[str]) -> Filter:
+    """It was in one of these queues."""
+    return any_term(terms.queue(key) for key in ids)
+
+
+def teams(ids: Iterable[str]) -> Filter:
+    """Somebody took part who was in one of these teams then."""
+    return any_term(terms.team(key) for key in ids)
+
+
+def divisions(ids: Iterable[str]) -> Filter:
+    """It touched one of these divisions."""
+    return any_term(terms.division(key) for key in ids)
+
+
+def wrapups(codes: Iterable[str]) -> Filter:
+    """An agent gave it one of these codes."""
+    return any_term(terms.wrapup(code) for code in codes)
+
+
+def why(rows: Iterable[str]) -> Filter:
+    """One of these rows of the recording rules decided about its recording."""
+    return any_term(terms.why(row) for row in rows)
+
+
+def directions(wanted: Iterable[str]) -> Filter:
+    """It was ``inbound``, ``outbound`` or ``internal``."""
+    return Filter(Conversation.direction.in_(sorted(set(wanted))))
+
+
+def duration(least_ms: int | None, most_ms: int | None) -> Filter:
+    """It lasted at least, and at most, so long."""
+    lasted = Conversation.ended_at - Conversation.started_at
+    conditions: list[ColumnElement[bool]] = [true()]
+    if least_ms is not None:
+        conditions.append(lasted >= least_ms * 1000)
+    if most_ms is not None:
+        conditions.append(lasted <= most_ms * 1000)
+    return Filter(and_(*conditions))
+
+
+def recording_states(wanted: Iterable[str]) -> Filter:
+    """It was recorded (``RECORDED``), was not (``NONE``), or should have been (``FAILED``), inbox items apart."""
+    return Filter(Conversation.recording_state.in_(sorted(set(wanted))))
+
+
+def audible(yes: bool) -> Filter:
+    """There is a recording that can still be played; inbox items do not count."""
+    there = exists(
+        select(1).where(
+            Recording.conversation_id == Conversation.id,
+            Recording.role != "ADHOC",
+            Recording.file_state.not_in(("DELETED", "ERROR")),
+        )
+    )
+    return Filter(there if yes else not_(there))
+
+
+def policies(ids: Iterable[str]) -> Filter:
+    """One of these retention policies matched."""
+    matched = cast(PolicyDecision.matched, Text)
+    named = or_(*(or_(PolicyDecision.policy_id == key, matched.contains(f'"{key}"', autoescape=True)) for key in ids))
+    return Filter(exists(select(1).where(PolicyDecision.conversation_id == Conversation.id, named)))
+
+
+def verdicts(outcomes: Iterable[str]) -> Filter:
+    """Policies decided so: ``KEEP``, ``DELETE_AFTER``, ``DELETE`` or ``NOT_APPLIED``."""
+    decided = PolicyDecision.outcome.in_(sorted(set(outcomes)))
+    return Filter(exists(select(1).where(PolicyDecision.conversation_id == Conversation.id, decided)))
+
+
+def evaluations(condition: ColumnElement[bool]) -> Filter:
+    """It has an evaluation for which that holds."""
+    there = and_(Evaluation.conversation_id == Conversation.id, Evaluation.deleted_at.is_(None), condition)
+    return Filter(exists(select(1).where(there)))
+
+
+def evaluation_states(wanted: Iterable[str]) -> Filter:
+    """It has an evaluation in one of these states; ``NONE``: it has none at all."""
+    states = set(wanted)
+    found = [evaluations(Evaluation.status.in_(sorted(states - {NONE}))).where] if states - {NONE} else []
+    if NONE in states:
+        found.append(not_(evaluations(true()).where))
+    return Filter(or_(false(), *found))
+
+
+def participants(condition: ColumnElement[bool]) -> Filter:
+    """Somebody took part for whom that holds."""
+    return Filter(exists(select(1).where(Participant.conversation_id == Conversation.id, condition)))
+
+
+def number(session: Session, text: str) -> Filter:
+    """A number was on it, in whatever spelling.
+
+    :raises ValueError: the text is no number, or too short.
+    """
+    wanted = numbers(session, text)
+    if wanted is None:
+        raise ValueError(f"{text!r} is no number of {LEAST_ASKED} digits and more")
+    return any_term(wanted)
+
+
+def numbers(session: Session, text: str) -> tuple[str, ...] | None:
+    """The terms under which calls with a number are kept; None: the text is no number, or too short."""
+    asked = reversed_digits(text)
+    if asked is None or len(asked) < LEAST_ASKED:
+        return None
+    if len(asked) < LEAST_COMMON:  # an extension: that number alone
+        return (terms.number(asked),)
+    longer = beginning(session, terms.number(asked))
+    return tuple(dict.fromkeys([*(terms.number(form) for form in shorter_forms(asked)), *longer]))
+
+
+def text(session: Session, asked: str) -> list[Filter]:
+    """Names and numbers: every word must be the beginning of a word of a name; what looks like a number is one.
+
+    Gives no filter for a text without words.
+    """
+    if is_number(asked):
+        wanted = numbers(session, asked)
+        return [any_term(wanted)] if wanted is not None else []
+    found = []
+    for piece in asked.split():
+        if is_number(piece) and (wanted := numbers(session, piece)) is not None:
+            found.append(any_term(wanted))
+        else:
+            found += [_word(session, part) for part in terms.words(piece)]
+    return found
+
+
+def _word(session: Session, part: str) -> Filter:
+    listed = beginning(session, terms.word(part), SPELLINGS + 1)
+    if len(listed) <= SPELLINGS:
+        return any_term(listed)
+    low = terms.word(part)
+    there = exists(
+        select(1).where(
+            ConversationTerm.term >= low,
+            ConversationTerm.term < _after(low),
+            ConversationTerm.started_at == Conversation.started_at,
+            ConversationTerm.conversation_id == Conversation.id,
+        )
+    )
+    return Filter(there)
+
+
+def beginning(session: Session, start: str, most: int = SPELLINGS) -> tuple[str, ...]:
+    """The first terms that begin so, each read off the index by one look."""
+    found: list[str] = []
+    after, end = start, _after(start)
+    statement = select(ConversationTerm.term).order_by(ConversationTerm.term).limit(1)
+    current = session.scalar(statement.where(ConversationTerm.term >= after, ConversationTerm.term < end))
+    while current is not None:
+        found.append(current)
+        if len(found) >= most:
+            break
+        current = session.scalar(statement.where(ConversationTerm.term > current, ConversationTerm.term < end))
+    return tuple(found)
+
+
+def _after(start: str) -> str:
+    """The first text, byte by byte, that does not begin so any more."""
+    return start[:-1] + chr(ord(start[-1]) + 1)
