@@ -21,3 +21,7 @@ class IntegrityError(VaultError):
 
 class KeyMissingError(VaultError):
     """A key that is needed is not in the key folder; the message names it."""
+
+
+class KeyServiceError(VaultError):
+    """A key is kept elsewhere, and that service does not give it now; the message says which and why."""
