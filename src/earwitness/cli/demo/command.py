@@ -18,7 +18,7 @@ from rich.console import Console
 
 from earwitness import logs
 from earwitness.cli.demo.api import Api, DemoError, fetch
-from earwitness.cli.demo.office import PASSWORD, email, furnish
+from earwitness.cli.demo.office import EXTENSIONS, PASSWORD, email, furnish
 from earwitness.cli.demo.party import CallFailed, Party
 from earwitness.cli.demo.scenes import SCENES, Cast, Scene
 from earwitness.cli.demo.server import Server
@@ -199,6 +199,8 @@ def _moment(text: str) -> datetime:
 def _stay(server: Server, console: Console) -> None:
     sign_in = server.sign_in
     console.print(f"Earwitness stays up. Administrator: {sign_in['email']} / {sign_in['password']}")
+    people = ", ".join(email(name) for name in EXTENSIONS)
+    console.print(f"Others: {people} / {PASSWORD}")
     console.print(f"API client: {sign_in['client']['id']} / {sign_in['client']['secret']}")
     console.print("Ctrl-C ends it and removes the demo's data.")
     while server.alive:

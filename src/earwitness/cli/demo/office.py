@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -13,7 +14,8 @@ EDGES = "/telephony/providers/edges"
 METABASE = "external_sip_pcv_byoc_carrier.json"
 EXTENSIONS = {"Alice": "101", "Bob": "102", "Uma": "103", "Vic": "104"}
 QUEUES = {"Parcels": "Alice", "Private matters": "Bob"}
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who exist for a minute on this machine
+PASSWORD = secrets.token_urlsafe(12)
+"""Of the demo's people, another one in each run."""
 FLOW = "flow.yaml"
 
 
