@@ -75,7 +75,7 @@ class Encoder:
         self.handle = self.lib.opus_encoder_create(rate, channels, VOIP, ctypes.byref(error))
         if error.value or not self.handle:
             raise OpusError(f"encoder: {self.lib.opus_strerror(error).decode()}")
-        self._bitrate = bitrate
+        self._bitrate, self._complexity = bitrate, complexity
         for request, value in ((_SET_BITRATE, bitrate), (_SET_COMPLEXITY, complexity), (_SET_VBR_CONSTRAINT, 0)):
             self._control(request, value)
         lookahead = ctypes.c_int()
@@ -92,6 +92,12 @@ class Encoder:
         if bitrate != self._bitrate:
             self._control(_SET_BITRATE, bitrate)
             self._bitrate = bitrate
+
+    def set_complexity(self, complexity: int) -> None:
+        """0 to 10, from here on."""
+        if complexity != self._complexity:
+            self._control(_SET_COMPLEXITY, complexity)
+            self._complexity = complexity
 
     def predict(self, allowed: bool) -> None:
         """Whether packets from here on may depend on those before them; at first they may.
