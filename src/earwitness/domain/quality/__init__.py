@@ -1,0 +1,1 @@
+"""Quality management: forms, scoring, the life of an evaluation, calibrations. Pure."""
