@@ -207,6 +207,61 @@ def test_info_is_answered_as_the_other_side_answers(office: Any) -> None:
     assert got[0].status == 415
 
 
+def _tell_key(phone: Any, key: str) -> list[Any]:
+    got: list[Any] = []
+    body = f"Signal={key}\r\nDuration=160".encode()
+    phone.session.request_in_dialog("INFO", (), body, "application/dtmf-relay", got.append)
+    return got
+
+
+def test_the_record_code_by_info_starts_a_recording_and_reaches_nobody(office: Any) -> None:
+    carrier, phone = _up(office)
+    before = len(carrier.requests)
+    for key in "*1":
+        got = _tell_key(phone, key)
+        office.run(0.2)
+        assert got[0].status == 200
+    assert [event.type for event in office.story() if event.type.startswith("user_recording")] == ["user_recording.on"]
+    assert len(carrier.requests) == before
+    assert _digits(office) == []
+    for key in "*1":
+        _tell_key(phone, key)
+    office.run(0.2)
+    assert [event.type for event in office.story()].count("user_recording.off") == 1
+
+
+@pytest.mark.parametrize("then", ["", "5", "*5"])
+def test_keys_by_info_that_are_no_code_after_all_are_passed_on_in_order(office: Any, then: str) -> None:
+    carrier, phone = _up(office)
+    before = len(carrier.requests)
+    for key in "*" + then:
+        _tell_key(phone, key)
+        office.run(0.2)
+    office.run(3)
+    passed = [request.body.split(b"\r")[0][-1:].decode() for request in carrier.requests[before:]]
+    assert passed == list("*" + then)
+    assert _digits(office) == list("*" + then)
+
+
+def test_a_carriers_keys_by_info_are_never_a_code(office: Any) -> None:
+    carrier, phone = _up(office)
+    for key in "*1":
+        _tell_key(carrier, key)
+        office.run(0.2)
+    assert _digits(office) == ["*", "1"]
+    assert [request.method for request in phone.requests][-2:] == ["INFO", "INFO"]
+
+
+def test_a_call_that_ends_while_a_key_is_kept_leaves_nothing(office: Any) -> None:
+    carrier, phone = _up(office)
+    _tell_key(phone, "*")
+    office.run(0.2)
+    carrier.hang_up()
+    office.settled()
+    office.run(3)
+    assert _digits(office) == []
+
+
 def _digits(office: Any) -> list[str | None]:
     return [event.data.get("digit") for event in office.story() if event.type == "dtmf"]
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from earwitness.edge.calls.info_keys import InfoKeys
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.moving import hand_out, take_in
 from earwitness.edge.calls.transfer import Goal, Report, Transfer
 from earwitness.edge.calls.waiting import QueueWait
 from earwitness.edge.sip import refer as sip_refer
 from earwitness.edge.sip.headers import SipParseError
-from earwitness.edge.sip.message import Request, Response
+from earwitness.edge.sip.message import Request
 from earwitness.edge.sip.session import Session
 from earwitness.edge.sip.transaction_server import ServerTransaction
 from earwitness.edge.sip.trunks import normalise_number
@@ -37,10 +38,11 @@ class InDialog:
         """:param session_for: the session of (Call-ID, our tag, the peer's tag)."""
         self._allow = allow
         self._session_for = session_for
+        self._keys = InfoKeys()
 
     def __call__(self, conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
         if request.method == "INFO":
-            _info(conversation, leg, transaction, request)
+            self._keys(conversation, leg, transaction, request)
         elif request.method == "REFER":
             self._refer(conversation, leg, transaction, request)
         else:
@@ -146,34 +148,3 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
     stays.arrange()
     stays.story.flush()
     goes.disconnect("transfer", cause_of_legs="transfer")
-
-
-def _info(conversation: Conversation, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
-    other = conversation.partner(leg)
-    keys = _keys(request)
-    if other is None or other.session is None:
-        transaction.respond(200 if keys or conversation.activity is not None else 480)
-    else:
-
-        def answered(response: Response | None) -> None:
-            transaction.respond(response.status if response is not None else 408)
-
-        headers = [(name, value) for key, name, value in request.fields if key == "info-package"]
-        content_type = request.get("content-type") or ""
-        if not other.session.request_in_dialog("INFO", headers, request.body, content_type, answered):
-            transaction.respond(480)
-            return
-    for key in keys:
-        conversation.reactions.digit(leg, key)
-
-
-def _keys(request: Request) -> list[str]:
-    """The keys that an INFO tells, as old phones do."""
-    if request.content_type != "application/dtmf-relay":
-        return []
-    found = []
-    for line in request.body.decode("ascii", "replace").splitlines():
-        name, _, value = line.partition("=")
-        if name.strip().lower() == "signal" and value.strip()[:1] in tuple("0123456789*#ABCD"):
-            found.append(value.strip()[:1])
-    return found
