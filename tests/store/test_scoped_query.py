@@ -24,6 +24,7 @@ ALLOWED = {
     "store/user_recordings.py": "starts from it",
     "store/recordings_queries.py": "what belongs to a row that was found through it",
     "store/conversations.py": "starts from it",
+    "store/evaluation_visibility.py": "the divisions of evaluated calls; selects no call",
     "store/hearing.py": "how much of a row that was found through it",
     "store/search.py": "starts from it",
     "store/search_index.py": "what conversations are found by, on nobody's behalf",

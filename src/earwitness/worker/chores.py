@@ -12,20 +12,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from earwitness.store.database import Database
 from earwitness.worker.after_call import close_overdue
-from earwitness.worker.arguments import WorkerArguments
+from earwitness.worker.bench import Bench as Bench
+from earwitness.worker.purge import Purge
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What chores work with."""
-
-    database: Database
-    arguments: WorkerArguments
-    now_us: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +30,7 @@ class Chore:
 
 CHORES: tuple[Chore, ...] = (
     Chore("after-call work", 5.0, lambda bench: close_overdue(bench.database, bench.now_us())),
+    Chore("retention", 1.0, Purge()),
 )
 """In the order in which they are done when several are due."""
 
