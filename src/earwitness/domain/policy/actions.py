@@ -41,10 +41,12 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """An evaluation form: a version of it, or whichever is the latest that is published."""
+    """An evaluation form: one published version of it, or whichever was published last."""
 
     id: str | None
     context_id: str | None
+    latest: bool = False
+    """The version that was published last, whatever ``id`` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,8 @@ def _days(part: Part, longest_delete: int = MOST_DAYS) -> tuple[int | None, int 
 
 def _form(part: Part) -> Form:
     mentioned = part.part("evaluationForm")
-    form = Form(mentioned.text("id"), part.text("evaluationContextId") or mentioned.text("contextId"))
+    context_id, form_id = part.text("evaluationContextId"), mentioned.text("id")
+    form = Form(form_id, context_id or mentioned.text("contextId"), context_id is not None or form_id is None)
     if form.id is None and form.context_id is None:
         raise part.error("evaluationForm", "is required: the id of a published form")
     return form

@@ -1,4 +1,4 @@
-"""From a finished conversation and the policies to a decision: what becomes of its recordings, what else is done. Pure."""
+"""From a finished conversation and the policies to a decision: what becomes of its recordings, and what else. Pure."""
 
 from __future__ import annotations
 
