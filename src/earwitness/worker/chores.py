@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from earwitness.worker.after_call import close_overdue
+from earwitness.worker.apply_policies import ApplyPolicies
 from earwitness.worker.bench import Bench as Bench
 from earwitness.worker.purge import Purge
 
@@ -30,6 +31,7 @@ class Chore:
 
 CHORES: tuple[Chore, ...] = (
     Chore("after-call work", 5.0, lambda bench: close_overdue(bench.database, bench.now_us())),
+    Chore("policies", 2.0, ApplyPolicies()),
     Chore("retention", 1.0, Purge()),
 )
 """In the order in which they are done when several are due."""
