@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,3 +165,17 @@ def arguments(tmp_path: Path, database_url: str) -> WorkerArguments:
         scan_s=0.05,
         log_level="warning",
     )
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str) -> Iterator[Any]:
+    """Database and vault with a clock of the test's own (``kept.py`` beside this file)."""
+    spec = importlib.util.spec_from_file_location("worker_kept", Path(__file__).with_name("kept.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["worker_kept"] = module
+    spec.loader.exec_module(module)
+    made = module.House(database_url, tmp_path)
+    yield made
+    made.close()
