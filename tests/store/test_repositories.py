@@ -87,17 +87,46 @@ def test_divisions(database: Database) -> None:
 
 def test_default_roles_are_added_once(database: Database) -> None:
     with database.transaction() as session:
-        assert len(access.add_default_roles(session, 1, new_id)) == 4
+        assert len(access.add_default_roles(session, 1, new_id)) == 8
     with database.transaction() as session:
         role = access.default_role(session, "agent")
         assert role is not None
         role.description = "Ours"
         assert access.add_default_roles(session, 2, new_id) == []
     with database.reading() as session:
-        assert _names(access.roles(session)) == ["Administrator", "Agent", "Evaluator", "Supervisor"]
+        assert _names(access.roles(session)) == [
+            *("Administrator", "Agent", "Communicate user", "Evaluator", "Listener to own calls"),
+            *("Quality administrator", "Recording administrator", "Supervisor"),
+        ]
         again = access.default_role(session, "agent")
         assert again is not None
         assert again.description == "Ours"
+
+
+def test_an_earlier_installation_gets_new_roles_and_rights(database: Database) -> None:
+    with database.transaction() as session:
+        assert access.renew_default_roles(session, 1, new_id) == []
+        access.add_default_roles(session, 1, new_id)
+        for key in ("administrator", "agent", "supervisor"):
+            role = access.default_role(session, key)
+            assert role is not None
+            role.permissions = ["conversation:call:add"]
+            if key != "agent":
+                role.version, role.modified_by = 2, "somebody"
+        gone = access.default_role(session, "qualityAdministrator")
+        assert gone is not None
+        gone.default_role_id, gone.is_default = None, False  # somebody's own role of that name
+        session.flush()
+        renewed = {role.default_role_id: role.name for role in access.renew_default_roles(session, 2, new_id)}
+        assert renewed == {
+            "administrator": "Administrator",
+            "agent": "Agent",
+            "qualityAdministrator": "Quality administrator (built-in)",
+        }
+        supervisor = access.default_role(session, "supervisor")
+        assert supervisor is not None
+        assert supervisor.permissions == ["conversation:call:add"]
+        assert access.renew_default_roles(session, 3, new_id) == []
 
 
 def test_grants_become_access(database: Database) -> None:

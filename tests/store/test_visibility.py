@@ -111,10 +111,10 @@ def test_j11_supervisor_sees_calls_that_touched_the_division(database: Database)
     assert seen_conversations(database, access_of("sue", "supervisor", "berlin")) == {"c1", "c2"}
 
 
-def test_j14_agent_sees_own_calls(database: Database) -> None:
-    assert seen(database, access_of("ann", "agent", "berlin")) == {"c1-trunk", "c1-ann-own", "c2-trunk", "c2-ann-own"}
-    assert seen(database, access_of("bob", "agent", "paris")) == {"c2-trunk", "c2-bob-own", "c3-trunk"}
-    assert seen(database, access_of("bob", "agent", "berlin")) == {"c2-trunk", "c2-bob-own"}
+def test_j14_own_calls_by_condition(database: Database) -> None:
+    assert seen(database, access_of("ann", "ownCalls", "berlin")) == {"c1-trunk", "c1-ann-own", "c2-trunk", "c2-ann-own"}
+    assert seen(database, access_of("bob", "ownCalls", "paris")) == {"c2-trunk", "c2-bob-own", "c3-trunk"}
+    assert seen(database, access_of("bob", "ownCalls", "berlin")) == {"c2-trunk", "c2-bob-own"}
 
 
 def test_j13_a_queue_narrows_the_right(database: Database) -> None:
@@ -159,7 +159,7 @@ def test_without_grants_there_is_nothing_but_ones_own(database: Database) -> Non
 
 def test_a_program_owns_nothing(database: Database) -> None:
     """A client whose id equals a user's is still no user."""
-    client = resolve(Subject("client", "ann"), [Grant(ROLES["agent"], "*")])
+    client = resolve(Subject("client", "ann"), [Grant(ROLES["agent"], "*"), Grant(ROLES["ownCalls"], "*")])
     assert seen(database, client) == set()
     program = resolve(Subject("client", "x"), [Grant(ROLES["administrator"], "*")])
     assert seen(database, program) == {"c1-trunk", "c2-trunk", "c3-trunk", "c4-trunk"}
@@ -170,7 +170,7 @@ def test_an_external_participant_gives_no_right(database: Database) -> None:
         row = finished("c9", [], ["home"])
         row.participants[0].user_id = "ann"  # purpose: external
         internal.store_finished(session, row)
-    assert "c9-trunk" not in seen_of(database, access_of("ann", "agent"), "c9")
+    assert "c9-trunk" not in seen_of(database, access_of("ann", "ownCalls"), "c9")
 
 
 def seen_of(database: Database, access: Access, conversation: str) -> set[str]:

@@ -98,14 +98,15 @@ def subjects_of_role(session: Session, role_id: str, subject_type: str = "user")
 
 
 def add_default_roles(session: Session, at: int, new_id: Callable[[], str]) -> list[Role]:
-    """Adds the built-in roles that are missing; those that exist stay as people have made them."""
+    """Adds the built-in roles that are missing; those that exist stay as they are."""
     added = []
     for known in rules.DEFAULT_ROLES:
         if default_role(session, known.key) is not None:
             continue
+        taken = session.scalar(select(Role.id).where(Role.name == known.name)) is not None
         row = Role(
             id=new_id(),
-            name=known.name,
+            name=f"{known.name} (built-in)" if taken else known.name,
             description=known.description,
             permissions=list(known.permissions),
             permission_policies=[dict(policy) for policy in known.policies],
@@ -119,3 +120,25 @@ def add_default_roles(session: Session, at: int, new_id: Callable[[], str]) -> l
         added.append(row)
     session.flush()
     return added
+
+
+def renew_default_roles(session: Session, at: int, new_id: Callable[[], str]) -> list[Role]:
+    """Brings an installation of an earlier version up to date: the built-in roles that are new, and what the others
+    may do by now. Those that somebody has changed stay as people have made them, but for the administrator's.
+
+    Does nothing before ``earwitness init``. Gives the roles that were added or changed.
+    """
+    if default_role(session, "administrator") is None:
+        return []
+    renewed = add_default_roles(session, at, new_id)
+    for known in rules.DEFAULT_ROLES:
+        row = default_role(session, known.key)
+        if row is None or (known.key != "administrator" and (row.version > 1 or row.modified_by is not None)):
+            continue
+        now = (list(known.permissions), [dict(policy) for policy in known.policies])
+        if (row.permissions, row.permission_policies) != now:
+            row.permissions, row.permission_policies = now
+            row.description, row.modified_at = known.description, at
+            renewed.append(row)
+    session.flush()
+    return renewed

@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio.to_thread
+import structlog
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.routing import WebSocketRoute
 
+from earwitness.domain.ids import new_id
+from earwitness.store import access as access_store
+from earwitness.store import audit
 from earwitness.store.database import Database
 from earwitness.store.secret_box import KeyFileBox
 from earwitness.web.agents_again import AgentsAgain
@@ -81,6 +86,8 @@ from earwitness.web.kernel.signing import UrlSigner, load_key
 from earwitness.web.notify import socket
 from earwitness.web.notify.hub import Hub
 
+log = structlog.get_logger()
+
 FAMILIES = (
     tokens.family,
     oauth_clients.family,
@@ -140,6 +147,24 @@ FAMILIES = (
 """In the order in which paths are tried: ``edges`` comes last, its ``{edgeId}`` would swallow the others."""
 
 
+def renew_roles(services: Services) -> None:
+    """The built-in roles as this version knows them, in an installation that an earlier one has made."""
+    try:
+        with services.database.transaction() as session:
+            for role in access_store.renew_default_roles(session, services.clock.now_us(), new_id):
+                audit.add(
+                    session,
+                    at=services.clock.now_us(),
+                    subject=audit.SYSTEM,
+                    action="renew",
+                    entity_type="role",
+                    entity_id=role.id,
+                    detail={"defaultRoleId": role.default_role_id},
+                )
+    except SQLAlchemyError as error:
+        log.error("web.roles_not_renewed", error=str(error))
+
+
 def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
     """The application. It opens the database and the keys at once, and everything else when it is needed."""
     services = Services(
@@ -161,6 +186,7 @@ def create_app(arguments: WebArguments, clock: Clock | None = None) -> FastAPI:
             target=importlib.import_module, args=("earwitness.archive.render.convert",), daemon=True
         ).start()
         again.start()
+        await anyio.to_thread.run_sync(renew_roles, services)
         yield
         again.stop()
         await app.state.hub.stop()

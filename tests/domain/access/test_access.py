@@ -23,7 +23,7 @@ from earwitness.domain.access import (
     is_permission,
     resolve,
 )
-from earwitness.domain.access.condition import OWN_CALLS, All, Any_, Involves, own_calls_document
+from earwitness.domain.access.condition import OWN_CALLS, All, Any_, Evaluated, Involves, own_calls_document
 from earwitness.domain.access.subject import Scope, role_permissions
 
 ANN = Subject("user", "ann")
@@ -111,12 +111,26 @@ def test_require_all_names_what_is_missing() -> None:
     assert caught.value.permissions == ("x:y:z",)
 
 
-def test_j14_agent_sees_own_calls_only() -> None:
-    access = resolve(ANN, [Grant(_default("agent"), "berlin")])
+def test_j14_own_calls_only() -> None:
+    access = resolve(ANN, [Grant(_default("ownCalls"), "berlin")])
     assert access.scopes_for(VIEW) == (Scope(Divisions(ids=frozenset({"berlin"})), OWN_CALLS),)
     assert not access.divisions_for(VIEW)
-    assert access.allows("conversation:call:record")
-    assert not access.allows("conversation:recording:pauseOthers")
+    assert not access.allows("recording:recording:editRetention")
+
+
+def test_j1_agents_and_evaluators_hear_through_evaluations_only() -> None:
+    for key, part in (("agent", "agent"), ("evaluator", "evaluator")):
+        access = resolve(ANN, [Grant(_default(key), "berlin")])
+        assert access.scopes_for(VIEW) == (Scope(Divisions(ids=frozenset({"berlin"})), Evaluated(part)),)
+        assert not access.allows("conversation:recording:pauseOthers")
+
+
+def test_users_of_communicate_have_nothing_of_policies_and_quality() -> None:
+    held = role_permissions(_default("communicate"))
+    assert "conversation:call:record" in held
+    assert not [name for name in held if name.partition(":")[0] in ("quality", "recording", "analytics", "audits")]
+
+
 
 
 def test_supervisor_sees_the_division_and_cannot_administer() -> None:
@@ -136,12 +150,12 @@ def test_default_roles_are_well_formed() -> None:
     for known in DEFAULT_ROLES:
         role = Role(known.key, known.name, known.permissions, known.policies)
         assert all(is_permission(permission) for permission in role_permissions(role))
-    assert len({role.key for role in DEFAULT_ROLES}) == len(DEFAULT_ROLES) == 4
+    assert len({role.key for role in DEFAULT_ROLES}) == len(DEFAULT_ROLES) == 8
 
 
 def test_j13_conditions_of_grant_and_policy_both_hold() -> None:
     queue = {"operator": "EQ", "operands": [{"type": "QUEUE", "queue": {"id": "sales"}}]}
-    access = resolve(ANN, [Grant(_default("agent"), "berlin", queue)])
+    access = resolve(ANN, [Grant(_default("ownCalls"), "berlin", queue)])
     (scope,) = access.scopes_for(VIEW)
     assert scope.condition == All((Involves(queues=frozenset({"sales"})), OWN_CALLS))
 

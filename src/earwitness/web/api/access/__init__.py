@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earwitness.web.api.access import teams
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES: tuple[Family, ...] = (teams.family,)
