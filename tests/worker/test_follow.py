@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from earwitness.archive.render.placing import BLOCK_US
 from earwitness.archive.render.plan import plan_folder
 from earwitness.archive.render.renderer import Rendering, render_tape
 from earwitness.archive.vault import Vault, create_keys
@@ -232,6 +233,28 @@ def test_a_short_call_is_not_followed(make_call: Any, tmp_path: Path) -> None:
     call = _long_call(make_call, (BEGIN_US + MARGIN_US) // SECOND - 1)
     out, rendering, why = _follow(call, tmp_path, SECOND)
     assert (out, rendering, why) == (b"", None, "not followed yet")
+
+
+def test_no_look_is_in_vain_and_none_too_late(make_call: Any, tmp_path: Path) -> None:
+    """Whoever looks when told to renders a block at each look, as soon as it is final."""
+    create_keys(tmp_path / "keys")
+    call = make_call()
+    call.begin()
+    call.open(500_000)
+    call.talk(500_000, 33)
+    call.close(33_500_000)
+    call.end(33_500_000)
+    replay = Replay(call.folder, tmp_path / "again")
+    renderer = ConversationRenderer(replay.target, Vault.at(tmp_path / "vault", tmp_path / "keys"))
+    replay.grow(replay.start_us)
+    assert renderer.poll(replay.start_us) is None
+    replay.grow(now := replay.start_us + SECOND)
+    looks = []
+    while (due := renderer.poll(now)) is not None and due < replay.start_us + 33 * SECOND:
+        replay.grow(now := due)
+        looks.append(now - replay.start_us)
+    assert looks == [500_000 + block * BLOCK_US + MARGIN_US for block in (1, 2, 3, 4, 5)]
+    renderer.drop()
 
 
 @pytest.mark.parametrize("how", ["vanished", "refused", "destroyed"])

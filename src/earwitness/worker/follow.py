@@ -70,10 +70,18 @@ class TapeFollower:
         """Whether a file that was read from is there no more."""
         return any(tape.vanished for tape in self._tapes.values())
 
-    def poll(self, plan: TapePlan, now_us: int) -> None:
-        """Renders what has become final by ``now_us``, UTC microseconds."""
-        if plan.audio_format in FOLLOWED_FORMATS:
-            self._render(plan, now_us - MARGIN_US, final=False)
+    def poll(self, plan: TapePlan, now_us: int) -> int | None:
+        """Renders what has become final by ``now_us``, UTC microseconds; gives when there will be more, None if nobody
+        can tell.
+        """
+        if plan.audio_format not in FOLLOWED_FORMATS:
+            return None
+        self._render(plan, now_us - MARGIN_US, final=False)
+        if self.contradiction or len(self._rendered) == len(plan.openings):
+            return None
+        opening = plan.openings[len(self._rendered)]
+        ready_us = opening.from_us + BEGIN_US if self._renderer is None else self._renderer.next_us
+        return None if ready_us is None else ready_us + MARGIN_US
 
     def finish(self, plan: TapePlan) -> Rendering | None:
         """Renders the rest of a tape that is complete; None if the batch must do it."""

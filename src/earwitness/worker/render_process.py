@@ -38,7 +38,7 @@ from earwitness.worker.rendering import ConversationRenderer, Unsealed, seal_tog
 log = structlog.get_logger()
 
 POLL_S = 4.0
-"""How often a call that is up is looked at."""
+"""How often a call that is up is looked at, unless it is known when something of it becomes final."""
 IDLE_S = 30.0
 MOST_TOGETHER = 32
 """Conversations that are sealed together."""
@@ -174,8 +174,11 @@ class RenderProcess:
         self._poll(conversation_id)
 
     def _poll(self, conversation_id: str) -> None:
+        now_us = time.time_ns() // 1000
         try:
-            self._followed[conversation_id].poll(time.time_ns() // 1000)
+            more_us = self._followed[conversation_id].poll(now_us)
+            if more_us is not None:
+                self._due[conversation_id] = time.monotonic() + (more_us - now_us) / 1e6
         except Exception as error:
             log.warning("a call is not followed any more", conversation_id=conversation_id, error=repr(error))
             self._drop(conversation_id)

@@ -84,8 +84,12 @@ class ConversationRenderer:
         self._destroyed: set[str] = set()
         """Tapes that are followed no more, because what they had captured was destroyed during the call."""
 
-    def poll(self, now_us: int) -> None:
-        """Renders what has become final of a call that is up; ``now_us`` UTC microseconds."""
+    def poll(self, now_us: int) -> int | None:
+        """Renders what has become final of a call that is up; gives when there will be more, None if nobody can tell.
+
+        :param now_us: UTC microseconds, as is what comes back.
+        """
+        due: list[int] = []
         plans = self._latest_plans()
         self._drop_destroyed()
         for plan in plans:
@@ -96,8 +100,12 @@ class ConversationRenderer:
                 file = path.open("wb")
                 self._followed[plan.tape_id] = _Followed(TapeFollower(file.write), file, path)
             followed = self._followed[plan.tape_id]
-            if not followed.follower.contradiction:
-                followed.follower.poll(plan, now_us)
+            if followed.follower.contradiction:
+                continue
+            more_us = followed.follower.poll(plan, now_us)
+            if more_us is not None and more_us > now_us:
+                due.append(more_us)
+        return min(due, default=None)
 
     def render(self, tape_ids: list[str]) -> Unsealed:
         """Renders the tapes of a call that has ended, those that are not sealed yet.

@@ -104,11 +104,16 @@ class Channel:
     def advance(self, now_us: int) -> list[I16]:
         """Lines of samples that are final, given that every packet that arrived before ``now_us`` has been fed."""
         lines = []
-        while self.from_us + (self.blocks + 1) * placing.BLOCK_US <= now_us:
+        while self.next_us <= now_us:
             self.blocks += 1
             self._place(self.from_us + self.blocks * placing.BLOCK_US, last=False)
             lines += self._write_up_to(self.blocks if self._eager else self.blocks - 1)
         return lines
+
+    @property
+    def next_us(self) -> int:
+        """When the block in progress ends, UTC µs."""
+        return self.from_us + (self.blocks + 1) * placing.BLOCK_US
 
     def _write_up_to(self, block: int, length: int | None = None) -> list[I16]:
         lines = []

@@ -155,6 +155,11 @@ class Renderer:
         """Everything that arrived before ``now_us`` has been fed: writes what has become final."""
         self._take([line.advance(now_us) for line in self._lines])
 
+    @property
+    def next_us(self) -> int | None:
+        """When ``advance`` has something to write again, UTC µs; None while the tape is closed."""
+        return min((line.next_us for line in self._lines), default=None)
+
     def close(self, to_us: int) -> None:
         """The tape closed: writes the rest of the opening."""
         self._take([line.finish(to_us) for line in self._lines])
