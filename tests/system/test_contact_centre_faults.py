@@ -168,3 +168,28 @@ def test_a_transfer_that_nobody_answers_gives_the_call_back(centre, office):
     call.hang_up()
     (recording,) = office.recorder.recordings(conversation)
     assert 650 in tones_in(office.recorder.audio(recording), 0)
+
+
+def test_an_agents_phone_that_is_unplugged_while_talking_ends_the_call_and_what_was_said_is_kept(new_office):
+    """It neither sends nor answers any more; the edge asks it, gives it up and tells the caller."""
+    office = new_office(settings={"EARWITNESS_DEAD_PEER_S": "1"})
+    centre = Centre(office)
+    try:
+        centre.trunk(OUTSIDE)
+        agent = centre.agent("unplugged")
+        queue = centre.queue("Short", "unplugged", acwSettings={"wrapupPrompt": "OPTIONAL"})
+        call, conversation = centre.call(centre.phone(OUTSIDE), centre.number("queue", queue["id"]))
+        agent.wait_called().wait_answered()
+        say(650, call)
+        agent.close()
+        call.wait_ended(60)
+        is_over(office, conversation)
+        (recording,) = office.recorder.recordings(conversation)
+        assert tones_in(office.recorder.audio(recording), 0) == [650]
+        document = office.recorder.get(f"/api/v2/conversations/{conversation}")
+        (person,) = [item for item in document["participants"] if item["purpose"] == "agent"]
+        assert {leg["disconnectType"] for leg in person["calls"]} <= {"timeout", "error"}
+        assert all(item.get("endTime") for item in document["participants"]), document
+    finally:
+        centre.phones.remove(agent)
+        centre.close()

@@ -52,9 +52,9 @@ def test_d2_d4_the_option_of_the_callers_trunk_lets_it_go_on(centre):
     assert transferred_out(centre, GOES_ON) == [[WITH_USER, AFTER]]
 
 
-def test_d3_a_conference_that_only_external_parties_are_left_of_is_not_recorded_on(centre):
-    """The organization's setting is as it is made: recording stops then."""
-    office, name = centre.office, "rule-d-host"
+def conference_left_to_itself(centre, name):
+    """A user brings two outside together and leaves; gives the tones of all recordings."""
+    office = centre.office
     host = centre.user_phone(name)
     call, conversation = centre.call(centre.phone(GOES_ON), office.number(name))
     taken = host.wait_called().wait_answered()
@@ -71,6 +71,25 @@ def test_d3_a_conference_that_only_external_parties_are_left_of_is_not_recorded_
     call.hang_up()
     other.wait_ended()
     recordings = office.recorder.recordings(conversation, count=2)
-    found = [tones_in(office.recorder.audio(item), 0) for item in recordings]
+    return [tones_in(office.recorder.audio(item), 0) for item in recordings]
+
+
+def test_d3_a_conference_that_only_external_parties_are_left_of_is_not_recorded_on(centre):
+    """The organization's setting is as it is made: recording stops then."""
+    found = conference_left_to_itself(centre, "rule-d-host")
     assert [WITH_USER] in found
     assert AFTER not in {hz for tones in found for hz in tones}
+
+
+def test_d3_the_organization_may_have_it_recorded_on(new_office):
+    """Whatever the trunk says of transfers: both settings stand for themselves."""
+    centre = Centre(new_office())
+    try:
+        reply = centre.http.put("/api/v2/recording/settings", json={"stopRecordingWhenOnlyExternalParticipants": False})
+        assert reply.status_code == 200, reply.text
+        centre.trunk(GOES_ON)
+        centre.trunk(ONWARD)
+        found = conference_left_to_itself(centre, "rule-d-host")
+        assert [WITH_USER, AFTER] in found
+    finally:
+        centre.close()
