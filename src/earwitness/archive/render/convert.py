@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earwitness.archive.render import codecs, gsm, ogg, wav
+from earwitness.archive.render.cutting import Stretches, in_samples, pieces
 from earwitness.archive.render.renderer import COMPLEXITY, Sink, UnsupportedFormatError, bitrate, mix
 
 I16 = NDArray[np.int16]
@@ -89,6 +90,7 @@ def convert(
     out: BinaryIO,
     *,
     channel: int | None = None,
+    stretches: Stretches | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Format:
     """Writes a master in another format.
@@ -97,6 +99,7 @@ def convert(
     :param target: a key of ``FORMATS``.
     :param out: seekable; keep it in memory or in the spool.
     :param channel: 0 or 1 for that channel alone, None for all of them. Channel 0 of a mixed master is the mix.
+    :param stretches: only these, one after the other; they are encoded anew, in ms of the file.
     :param progress: told the share that is done, 0..1.
     :raises UnsupportedFormatError: an unknown format.
     :raises MasterError: the source is damaged, or has no such channel.
@@ -107,7 +110,7 @@ def convert(
     if channel is not None and not 0 <= channel < master.channels:
         raise MasterError(f"there is no channel {channel} in a recording of {master.channels}")
     whole = channel is None or master.channels == 1
-    if whole and master.opus and target in ("OGG_OPUS", "WEBM"):
+    if stretches is None and whole and master.opus and target in ("OGG_OPUS", "WEBM"):
         source.seek(0)
         if target == "OGG_OPUS":
             while piece := source.read(1 << 20):
@@ -115,7 +118,8 @@ def convert(
         else:
             _remux(source, out)
         return FORMATS[target]
-    if target == "OGG_OPUS" and channel is not None and master.opus and master.opus.uncoupled:
+    takes_out = stretches is None and channel is not None and master.opus is not None and master.opus.uncoupled
+    if target == "OGG_OPUS" and takes_out and channel is not None and master.opus is not None:
         try:
             ogg.extract(master.opus, channel, out.write, serial=master.length & 0xFFFFFFFF)
         except ogg.OggError as error:
@@ -123,18 +127,20 @@ def convert(
         return FORMATS[target]
     if target == "WEBM":
         between = io.BytesIO()
-        convert(source, "OGG_OPUS", between, channel=channel, progress=progress)
+        convert(source, "OGG_OPUS", between, channel=channel, stretches=stretches, progress=progress)
         between.seek(0)
         _remux(between, out)
         return FORMATS[target]
     first = None if whole else channel
-    sink = _sink(target, out, master.rate, master.channels if first is None else 1, master.length)
+    wanted = [(0, master.length)] if stretches is None else in_samples(stretches, master.rate, master.length)
+    length = sum(end - start for start, end in wanted)
+    sink = _sink(target, out, master.rate, master.channels if first is None else 1, length)
     done = 0
-    for block in master.blocks:
+    for block in master.blocks if stretches is None else pieces(master.blocks, wanted):
         sink.samples(block if first is None else block[:, first : first + 1])
         done += len(block)
-        if progress is not None and master.length:
-            progress(done / master.length)
+        if progress is not None and length:
+            progress(done / length)
     sink.finish()
     return FORMATS[target]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from earwitness.domain.conversation.timeline import Participant, Segment, Timeline
 
@@ -44,14 +45,25 @@ class Cut:
         """Of all of it."""
         return sum(end - start for start, end in self.stretches)
 
-    def inside(self, place_ms: int) -> int | None:
-        """Where a place of the file is in what is heard; None: it is not heard."""
+    def inside(self, place_ms: int, *, edges: bool = False) -> int | None:
+        """Where a place of the file is in what is heard; None: it is not heard.
+
+        :param edges: the end of a stretch counts as well.
+        """
         before = 0
         for start, end in self.stretches:
-            if start <= place_ms <= end:
+            if start <= place_ms < end or (edges and place_ms == end):
                 return before + place_ms - start
             before += end - start
         return None
+
+    def span(self, place_ms: int, length_ms: int) -> tuple[int, int] | None:
+        """What is heard of a span of the file, as place and length in what is heard; None: its beginning is not."""
+        begin = self.inside(place_ms)
+        if begin is None:
+            return None
+        until = place_ms + length_ms
+        return begin, sum(max(0, min(end, until) - max(start, place_ms)) for start, end in self.stretches)
 
     def outside(self, place_ms: int) -> int:
         """Where a place of what is heard is in the file; places past the end are at the end."""
@@ -147,3 +159,32 @@ def cut_of(
         if last_ms > first_ms:
             stretches.append((first_ms, last_ms))
     return Cut(tuple(stretches), min(times, default=started_at), max(times, default=started_at))
+
+
+def annotations_within(annotations: Iterable[Mapping[str, Any]], cut: Cut) -> list[dict[str, Any]]:
+    """Pauses and bookmarks of what is heard, with the places that they have in it (B12); the others are left out.
+
+    A pause has no length in the file. It is heard where the audio before or after it is.
+    """
+    found: list[dict[str, Any]] = []
+    paused = 0
+    for stored in sorted(annotations, key=lambda item: int(item.get("absoluteLocation") or 0)):
+        place, length = int(stored.get("absoluteLocation") or 0), int(stored.get("absoluteDurationMs") or 0)
+        moved = dict(stored)
+        if stored.get("type", "pause") == "pause":
+            at = cut.inside(place, edges=True)
+            if at is None:
+                continue
+            moved["realtimeLocation"] = at + paused
+            if at > 0 or int(stored.get("realtimeLocation") or 0) > 0:
+                paused += int(stored.get("durationMs") or 0)
+        else:
+            span = cut.span(place, length)
+            if span is None:
+                continue
+            at = span[0]
+            moved |= dict.fromkeys(("durationMs", "absoluteDurationMs", "recordingDurationMs"), span[1])
+            moved["realtimeLocation"] = at + paused
+        moved |= dict.fromkeys(("location", "absoluteLocation", "recordingLocation"), at)
+        found.append(moved)
+    return found

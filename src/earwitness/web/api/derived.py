@@ -12,11 +12,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from earwitness.archive.vault.errors import DestroyedError, NotSealedError
 from earwitness.archive.vault.manifest import object_key
 from earwitness.archive.vault.reader import SealedItem
 from earwitness.archive.vault.vault import Item
+from earwitness.domain.access.parts import Cut
 from earwitness.store import recordings as recording_store
 from earwitness.store.tables import RecordingObject
 from earwitness.web.api import recording_documents as documents
@@ -91,15 +93,22 @@ class Unmade:
     channel: int | None
     """None: all of them."""
     master: SealedItem
+    stretches: tuple[tuple[int, int], ...] | None = None
+    """Only these of it, ms; None: all (J12)."""
 
 
-def find(parts: Services, recording_id: str, key: str, format_id: str, channels: int) -> SealedItem | Repacked | Unmade:
+def find(
+    parts: Services, recording_id: str, key: str, format_id: str, channels: int, cut: Cut | None = None
+) -> SealedItem | Repacked | Unmade:
     """The file to read from, or what there is to make.
 
-    :raises VaultError: as the vault.
+    :param cut: what of the recording is heard; None: all of it.
+    :raises VaultError: as the vault; also where nothing is heard.
     """
     master = parts.vault.open(recording_id).item(MASTER)
     whole = key == documents.STEREO or channels == 1
+    if cut is not None:
+        return _cut(parts, recording_id, key, format_id, None if whole else int(key), cut, master)
     if whole and format_id == "OGG_OPUS" and master.media_type.startswith("audio/ogg"):
         return master
     derived_id, channel = f"{recording_id}-{key.lower()}-{format_id.lower()}", None if whole else int(key)
@@ -111,6 +120,20 @@ def find(parts: Services, recording_id: str, key: str, format_id: str, channels:
         return parts.vault.open(derived_id).item(MASTER)
     except NotSealedError:
         return Unmade(derived_id, recording_id, format_id, channel, master)
+
+
+def _cut(
+    parts: Services, recording_id: str, key: str, format_id: str, channel: int | None, cut: Cut, master: SealedItem
+) -> SealedItem | Unmade:
+    """A file of the parts that are heard. Each set of parts is a file of its own, named after the parts."""
+    if not cut.stretches:
+        raise NotSealedError(f"nothing of recording {recording_id} is heard")
+    mark = hashlib.sha256(repr(cut.stretches).encode()).hexdigest()[:20]
+    derived_id = f"{recording_id}-{key.lower()}-{format_id.lower()}-{mark}"
+    try:
+        return parts.vault.open(derived_id).item(MASTER)
+    except NotSealedError:
+        return Unmade(derived_id, recording_id, format_id, channel, master, cut.stretches)
 
 
 def _repacked(name: str, format_id: str, channel: int | None, master: SealedItem) -> Repacked | None:
@@ -143,10 +166,16 @@ def make(parts: Services, what: Unmade) -> None:
     except NotSealedError:
         pass
     out = io.BytesIO()
-    made = convert.convert(what.master.file(), what.format_id, out, channel=what.channel)
+    made = convert.convert(what.master.file(), what.format_id, out, channel=what.channel, stretches=what.stretches)
     content, now = out.getvalue(), parts.clock.now_us()
     _note(parts, what, made.media_type, len(content), hashlib.sha256(content).hexdigest(), now)
-    facts = {"derived_from": what.recording_id, "format": what.format_id, "channel": what.channel}
+    facts: dict[str, Any] = {
+        "derived_from": what.recording_id,
+        "format": what.format_id,
+        "channel": what.channel,
+    }
+    if what.stretches is not None:
+        facts["stretches_ms"] = [list(stretch) for stretch in what.stretches]
     sealed = parts.vault.seal(what.derived_id, [Item(MASTER, made.media_type, content)], facts, now).item(MASTER)
     if (sealed.size, sealed.sha256) != (len(content), hashlib.sha256(content).hexdigest()):  # another process was first
         _note(parts, what, sealed.media_type, sealed.size, sealed.sha256, now)

@@ -12,6 +12,8 @@ import urllib.parse
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import anyio.to_thread
 import structlog
@@ -22,8 +24,9 @@ from sqlalchemy.orm import Session
 from earwitness.archive.vault.errors import DestroyedError, NotSealedError, VaultError
 from earwitness.archive.vault.reader import SealedItem
 from earwitness.domain.access import Subject
+from earwitness.domain.access.parts import Cut
 from earwitness.store import access as access_store
-from earwitness.store import oauth, users
+from earwitness.store import hearing, oauth, users
 from earwitness.store import recordings as recording_store
 from earwitness.store.tables import Recording
 from earwitness.web.api import derived
@@ -98,13 +101,29 @@ def signed_subject(request: Request, parts: Services, action: str, recording_id:
     return Subject(kind, subject_id)
 
 
-def find(parts: Services, session: Session, subject: Subject, recording_id: str) -> Recording | None:
-    """The recording, if the subject is still with us and may still see it."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recording that can be played, and how much of it."""
+
+    row: Recording
+    cut: Cut | None
+    """None: all of it (J12)."""
+
+
+def find(parts: Services, session: Session, subject: Subject, recording_id: str) -> Found | None:
+    """The recording, if the subject is still with us and may still hear some of it.
+
+    Asked for every request, so that an address dies with the right that it was made by.
+    """
     owner = users.get(session, subject.id) if subject.type == "user" else oauth.client(session, subject.id)
     if owner is None or owner.state != "active":
         return None
-    row = recording_store.get(session, access_store.access_of(session, subject), recording_id)
-    return row if row is not None and row.file_state in documents.PLAYABLE else None
+    access = access_store.access_of(session, subject)
+    row = recording_store.get(session, access, recording_id)
+    if row is None or row.file_state not in documents.PLAYABLE:
+        return None
+    cut = hearing.heard(session, access, row)
+    return Found(row, cut) if cut is None or cut.stretches else None
 
 
 @family.operation("GET", PATH + "/{recordingId}/{file}", "get_earwitness_media", PUBLIC, also={206: "A part of it."})
@@ -149,15 +168,13 @@ def _look(request: Request, parts: Services, recording_id: str, file: str, *, bo
     key, _, extension = file.partition(".")
     format_id = FORMAT_OF.get(extension)
     with parts.database.reading() as session:
-        row = find(parts, session, subject, recording_id)
-        known = row is not None and format_id is not None and key in documents.channel_keys(row)
-        conversation_id = row.conversation_id if row is not None else None
-        channels = row.channels if row is not None else 0
-    if not known or format_id is None:
+        found = find(parts, session, subject, recording_id)
+        conversation_id = found.row.conversation_id if found is not None else None
+    if found is None or format_id is None or key not in documents.channel_keys(found.row):
         note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, allowed=False)
         raise not_found("recording", recording_id)
     with _refusals(recording_id):
-        item = derived.find(parts, recording_id, key, format_id, channels)
+        item = derived.find(parts, recording_id, key, format_id, found.row.channels, found.cut)
         if isinstance(item, derived.Unmade):
             return item
         asked = request.headers.get("range") if _still(request, item) else None
@@ -172,7 +189,9 @@ def _look(request: Request, parts: Services, recording_id: str, file: str, *, bo
         first = next(pieces, b"")
     signature, now = request.query_params.get("signature", ""), parts.clock.monotonic()
     if body and _heard.is_new(address, signature, now):
-        detail = {"file": file, "range": asked}
+        detail: dict[str, Any] = {"file": file, "range": asked}
+        if found.cut is not None:
+            detail["stretchesMs"] = [list(stretch) for stretch in found.cut.stretches]
         note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, detail=detail)
         _heard.add(address, signature, now)
     headers = {

@@ -73,7 +73,8 @@ def play(request: Request, parts: Parts, recordingId: str) -> HTMLResponse:
     subject = media.signed_subject(request, parts, "viewRecording", recordingId)
     expires_s = int(request.query_params["expires"])  # signed; what is on the page lives no longer than the page
     with parts.database.reading() as session:
-        row = media.find(parts, session, subject, recordingId)
+        found = media.find(parts, session, subject, recordingId)
+        row = documents.shown(found.row, found.cut) if found is not None else None
         nonce = secrets.token_urlsafe(16)
         page = _page(parts, session, subject, row, nonce, expires_s) if row is not None else None
         conversation_id = row.conversation_id if row is not None else None

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from earwitness.domain.access.parts import Cut, annotations_within
 from earwitness.domain.ids import new_id
+from earwitness.store import hearing
 from earwitness.store import recordings as recording_store
 from earwitness.store.tables import Recording
 from earwitness.web.api import recording_documents as documents
@@ -55,7 +57,7 @@ def list_annotations(caller: Signed, parts: Parts, conversationId: str, recordin
     """Pauses of a recording, and the bookmarks if the caller may see them."""
     with parts.database.reading() as session:
         row = _row(session, caller, conversationId, recordingId)
-        return documents.annotation_documents(row, bookmarks=_may(session, caller, row, VIEW_ANNOTATIONS))
+        return _shown(session, caller, row)
 
 
 @family.operation(
@@ -72,8 +74,7 @@ def one_annotation(
     """One annotation. Pauses share an id: the first is given."""
     with parts.database.reading() as session:
         row = _row(session, caller, conversationId, recordingId)
-        found = documents.annotation_documents(row, bookmarks=_may(session, caller, row, VIEW_ANNOTATIONS))
-        return _of_id(found, annotationId)
+        return _of_id(_shown(session, caller, row), annotationId)
 
 
 @family.operation(
@@ -91,6 +92,8 @@ def add_annotation(
     with parts.database.transaction() as session:
         row = _row(session, caller, conversationId, recordingId, lock=True)
         known = body.id is not None and any(item.get("id") == body.id for item in row.annotations)
+        if known:
+            _bookmark(row, str(body.id), hearing.heard(session, caller.access, row))
         _require(session, caller, row, EDIT if known else ADD)
         annotation_id = body.id if known and body.id is not None else new_id()
         return _put(session, parts, caller, row, annotation_id, body)
@@ -110,7 +113,7 @@ def change_annotation(
     """Changes a bookmark. Absent fields stay."""
     with parts.database.transaction() as session:
         row = _row(session, caller, conversationId, recordingId, lock=True)
-        _bookmark(row, annotationId)
+        _bookmark(row, annotationId, hearing.heard(session, caller.access, row))
         _require(session, caller, row, EDIT)
         return _put(session, parts, caller, row, annotationId, body)
 
@@ -128,9 +131,8 @@ def remove_annotation(caller: Signed, parts: Parts, conversationId: str, recordi
     with parts.database.transaction() as session:
         row = _row(session, caller, conversationId, recordingId, lock=True)
         _require(session, caller, row, DELETE)
+        _bookmark(row, annotationId, hearing.heard(session, caller.access, row))
         left = [item for item in row.annotations if documents.is_pause(item) or item.get("id") != annotationId]
-        if len(left) == len(row.annotations):
-            raise not_found("annotation", annotationId)
         _keep(session, parts, caller, row, left, "deleteAnnotation", annotationId)
 
 
@@ -159,8 +161,17 @@ def _of_id(found: list[AnnotationDocument], annotation_id: str) -> AnnotationDoc
     raise not_found("annotation", annotation_id)
 
 
-def _bookmark(row: Recording, annotation_id: str) -> dict[str, Any]:
-    for item in row.annotations:
+def _shown(session: Session, caller: Caller, row: Recording) -> list[AnnotationDocument]:
+    bookmarks, cut = _may(session, caller, row, VIEW_ANNOTATIONS), hearing.heard(session, caller.access, row)
+    return documents.annotation_documents(row, bookmarks=bookmarks, cut=cut)
+
+
+def _bookmark(row: Recording, annotation_id: str, cut: Cut | None) -> dict[str, Any]:
+    """A bookmark of what the caller hears.
+
+    :raises ApiError: 404.
+    """
+    for item in row.annotations if cut is None else annotations_within(row.annotations, cut):
         if not documents.is_pause(item) and item.get("id") == annotation_id:
             return item
     raise not_found("annotation", annotation_id)
@@ -173,15 +184,19 @@ def _put(
     before = next((item for item in row.annotations if item.get("id") == annotation_id), None)
     if before is None and sum(not documents.is_pause(item) for item in others) >= MOST:
         raise bad_request(f"A recording may have {MOST} bookmarks.")
-    made = {**(before or {"userId": caller.user_id}), "id": annotation_id, **_fields(row, body, before or {})}
+    cut = hearing.heard(session, caller.access, row)
+    made = {**(before or {"userId": caller.user_id}), "id": annotation_id, **_fields(row, body, before or {}, cut)}
     if made != before:
         action = "addAnnotation" if before is None else "editAnnotation"
         _keep(session, parts, caller, row, [*others, made], action, annotation_id)
-    return _of_id(documents.annotation_documents(row), annotation_id)
+    return _of_id(documents.annotation_documents(row, cut=cut), annotation_id)
 
 
-def _fields(row: Recording, body: AnnotationBody, before: dict[str, Any]) -> dict[str, Any]:
-    """The stored form: where it is in the file, and where in the call with its pauses still in (B12)."""
+def _fields(row: Recording, body: AnnotationBody, before: dict[str, Any], cut: Cut | None) -> dict[str, Any]:
+    """The stored form: where it is in the file, and where in the call with its pauses still in (B12).
+
+    :param cut: what the caller hears, and counts places in; None: the file (J12).
+    """
     given = body.given()
     kind = str(body.type or before.get("type") or "bookmark")
     texts = {"name": body.name, "description": body.description, "type": kind}
@@ -190,13 +205,19 @@ def _fields(row: Recording, body: AnnotationBody, before: dict[str, Any]) -> dic
             raise bad_request(f"{name} may have {LONGEST[name]} characters.", name, "invalid.value")
     if kind.casefold() == "pause":
         raise bad_request("Pauses are facts: nobody makes or changes them.", "type", "invalid.value")
-    places = (body.recording_location, body.location, body.absolute_location, before.get("location"))
+    places = (body.recording_location, body.location, body.absolute_location)
     place = next((value for value in places if value is not None), None)
     length = body.duration_ms if body.duration_ms is not None else int(before.get("durationMs") or 0)
+    if cut is not None and place is not None:
+        longest = cut.length_ms
+        if not 0 <= place < longest or not 0 <= length <= longest - place:
+            raise bad_request(f"location and durationMs lie within 0 and {longest}.", "location", "invalid.value")
+        place, length = cut.outside(place), cut.outside(place + length) - cut.outside(place)
+    place = before.get("location") if place is None else place
     if place is None or not 0 <= place <= row.duration_ms or not 0 <= length <= row.duration_ms - place:
         raise bad_request(f"location and durationMs lie within 0 and {row.duration_ms}.", "location", "invalid.value")
     earlier = (item for item in row.annotations if documents.is_pause(item))
-    cut = sum(
+    paused = sum(
         int(item.get("durationMs") or 0)
         for item in earlier
         if int(item.get("absoluteLocation") or 0) <= place and int(item.get("realtimeLocation") or 0) > 0
@@ -209,7 +230,7 @@ def _fields(row: Recording, body: AnnotationBody, before: dict[str, Any]) -> dic
         "absoluteDurationMs": length,
         "recordingLocation": place,
         "recordingDurationMs": length,
-        "realtimeLocation": place + cut,
+        "realtimeLocation": place + paused,
         **{name: texts[name] for name in ("name", "description") if name in given},
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from sqlalchemy import inspect
+
+from earwitness.domain.access.parts import Cut, annotations_within
 from earwitness.store.tables import Recording
 from earwitness.web.kernel.documents import Document, Moment, Reference
 
@@ -121,13 +124,20 @@ def waveform(row: Recording, key: str) -> list[float]:
 
 
 def recording_document(
-    row: Recording, users: list[Reference], media_uris: dict[str, str] | None, *, bookmarks: bool = False
+    row: Recording,
+    users: list[Reference],
+    media_uris: dict[str, str] | None,
+    *,
+    bookmarks: bool = False,
+    cut: Cut | None = None,
 ) -> RecordingDocument:
     """The document of a recording; ``media_uris`` maps channel keys to addresses, None: without media (G7, G10).
 
     :param bookmarks: whether the caller may see what people noted; pauses are always there (G16).
+    :param cut: what of it the caller hears; None: all (J12, G11).
     """
-    playable = row.file_state in PLAYABLE
+    original_start, row = row.started_at, shown(row, cut)
+    playable = row.file_state in PLAYABLE and (cut is None or bool(cut.stretches))
     return RecordingDocument(
         id=row.id,
         conversation_id=row.conversation_id,
@@ -155,15 +165,19 @@ def recording_document(
         session_id=row.leg_id,
         users=users,
         recording_file_role=row.role,
-        original_recording_start_time=row.started_at,
+        original_recording_start_time=original_start,
         creation_time=row.created_at,
         associated_conversation_ids=[],
         self_uri=uri(row),
     )
 
 
-def metadata_document(row: Recording, *, bookmarks: bool = False) -> RecordingMetadata:
-    """A recording without media; annotations while it is available, times of screens only (G12)."""
+def metadata_document(row: Recording, *, bookmarks: bool = False, cut: Cut | None = None) -> RecordingMetadata:
+    """A recording without media; annotations while it is available, times of screens only (G12).
+
+    :param cut: what of it the caller hears; None: all (J12).
+    """
+    row = shown(row, cut)
     return RecordingMetadata(
         id=row.id,
         conversation_id=row.conversation_id,
@@ -184,8 +198,29 @@ def metadata_document(row: Recording, *, bookmarks: bool = False) -> RecordingMe
     )
 
 
-def annotation_documents(row: Recording, *, bookmarks: bool = True) -> list[AnnotationDocument]:
-    """Pauses and bookmarks by place. All pauses share an id, holds get a fresh one on each request (B11)."""
+def shown(row: Recording, cut: Cut | None) -> Recording:
+    """The recording as somebody sees it who hears only some of it: a copy that no session knows."""
+    if cut is None:
+        return row
+    from earwitness.archive.render.cutting import peaks_within
+    from earwitness.archive.render.peaks import Peaks
+
+    columns = {attribute.key for attribute in inspect(row).mapper.column_attrs} - inspect(row).unloaded
+    copy = Recording(**{name: getattr(row, name) for name in columns})
+    copy.size = row.size * cut.length_ms // max(row.duration_ms, 1)
+    copy.started_at, copy.ended_at, copy.duration_ms = cut.start_us, cut.end_us, cut.length_ms
+    copy.annotations = annotations_within(row.annotations, cut)
+    if "peaks" in columns and row.peaks:
+        copy.peaks = peaks_within(Peaks.from_bytes(row.peaks), cut.stretches).to_bytes()
+    return copy
+
+
+def annotation_documents(row: Recording, *, bookmarks: bool = True, cut: Cut | None = None) -> list[AnnotationDocument]:
+    """Pauses and bookmarks by place. All pauses share an id, holds get a fresh one on each request (B11).
+
+    :param cut: what of the recording the caller hears; None: all (J12).
+    """
+    row = shown(row, cut)
     shared = str(uuid.uuid5(uuid.NAMESPACE_URL, f"earwitness:pauses:{row.id}"))
     found = []
     for stored in row.annotations:
