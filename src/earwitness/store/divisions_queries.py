@@ -9,6 +9,7 @@ from earwitness.store.tables import (
     CallRoute,
     ConversationDivision,
     DidPool,
+    EvaluationForm,
     Flow,
     Grant,
     Phone,
@@ -41,6 +42,7 @@ _HOLDS = (
     (Skill, "skills"),
     (Flow, "flows"),
     (Prompt, "prompts"),
+    (EvaluationForm, "evaluation forms"),
 )
 
 

@@ -12,6 +12,7 @@ from earwitness.store.paging import Page, name_matches, page_of
 from earwitness.store.tables import (
     CallRoute,
     DidPool,
+    EvaluationForm,
     Flow,
     Phone,
     PhoneBase,
@@ -42,6 +43,7 @@ N = TypeVar(
     Flow,
     Prompt,
     WorkTeam,
+    EvaluationForm,
 )
 
 
