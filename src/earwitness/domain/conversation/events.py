@@ -80,6 +80,8 @@ EVENT_FIELDS: dict[str, Fields] = {
         ("flow_id", "flow_version", "queue_id", "by", "suppress_recording"),
     ),
     "segment.ended": Fields(("segment_id",), ("cause",)),
+    # The language that a flow speaks with the caller: told when it begins to, and when it changes.
+    "conversation.language": Fields(("language",), ("flow_id",)),
     # A flow took its error path.
     "flow.failed": Fields(("flow_id", "error"), ("where",)),
     # An agent's phone rang for a queue and nobody took it. cause: timeout, rejected, unreachable.

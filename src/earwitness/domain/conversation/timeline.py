@@ -164,6 +164,8 @@ class Timeline:
     """The answer that stands: ``at``, ``leg_id``, perhaps ``flow_id``, ``flow_version``, ``question``, ``language``,
     ``answer``.
     """
+    languages: list[str] = field(default_factory=list)
+    """Those that flows spoke with the caller, in their order."""
     secure_pause: bool = False
     transfers: list[dict[str, Any]] = field(default_factory=list)
     """Each ``transferred`` and ``transfer.failed``: its fields, ``at`` and ``failed``."""
@@ -255,6 +257,9 @@ class Timeline:
             case "participant.data" | "participant.muted" | "acw.started" | "wrapup.given" | "user_recording.refused":
                 if (person := self.participant(data["participant_id"])) is not None:
                     _about_participant(person, event)
+            case "conversation.language":
+                if data["language"] not in self.languages:
+                    self.languages.append(data["language"])
             case "transferred" | "transfer.failed":
                 self.transfers.append({**data, "at": event.at, "failed": event.type == "transfer.failed"})
             case "conference.started":

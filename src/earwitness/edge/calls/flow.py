@@ -95,7 +95,14 @@ class FlowPlayer:
     def begin(self) -> None:
         """The flow starts."""
         if self._run is not None:
+            self._speaks(self._run.memory.language)
             self._carry_out(self._run.start())
+
+    def _speaks(self, language: str) -> None:
+        conversation = self._conversation
+        if language and language != conversation.language:
+            conversation.language = language
+            conversation.story.tell("conversation.language", language=language, flow_id=self.flow.id)
 
     def digit(self, digit: str) -> None:
         """The party pressed a key."""
@@ -153,7 +160,7 @@ class FlowPlayer:
             case do.GrantConsent() | do.RefuseConsent():
                 self._consent(command)
             case do.SetLanguage(language=language):
-                conversation.language = language
+                self._speaks(language)
             case do.SetWrapupCode(name=name):
                 conversation.wishes.set_attributes(self._leg.participant_id, {"wrapupCode": name}, by=self.flow.id)
             case do.TransferToQueue() | do.TransferToFlow():
