@@ -99,7 +99,7 @@ class Channel:
     def feed(self, packets: Packets) -> None:
         """Takes packets in order of arrival."""
         self.queue = join(self.queue, packets)
-        self._sorted = bool((np.diff(self.queue.arrival_us) >= 0).all())
+        self._sorted = bool((self.queue.arrival_us[1:] >= self.queue.arrival_us[:-1]).all())
 
     def advance(self, now_us: int) -> list[I16]:
         """Lines of samples that are final, given that every packet that arrived before ``now_us`` has been fed."""
@@ -202,20 +202,19 @@ class Channel:
         sheet.late += int(late.sum())
         if self._eager and self.written:
             self.overtaken = self.overtaken or bool((keep & (start < self.written)).any())
-        self._pending.append(
-            Pending(
-                batch.buffer,
-                headers.payload_offset,
-                headers.payload_length,
-                start,
-                samples,
-                codec,
-                kind,
-                source,
-                segment,
-                ext_seq,
-            ).select(keep & ~late)
+        pending = Pending(
+            batch.buffer,
+            headers.payload_offset,
+            headers.payload_length,
+            start,
+            samples,
+            codec,
+            kind,
+            source,
+            segment,
+            ext_seq,
         )
+        self._pending.append(pending.select(keep & ~late))
 
     def _codec_columns(self, headers: Headers, arrival: I64) -> tuple[I64, I64]:
         """Index of codec and kind of each packet."""
@@ -304,27 +303,27 @@ class Channel:
         return line
 
     def _write_packets(self, pending: Pending, line: I16, boundary: int) -> None:
-        order = np.lexsort((np.arange(len(pending.seq)), pending.seq, pending.segment, pending.source))
-        pending = pending.select(order)
-        same = np.zeros(len(order), dtype=np.bool_)
-        same[1:] = (np.diff(pending.seq) == 0) & (np.diff(pending.source) == 0) & (np.diff(pending.segment) == 0)
-        if same.any():
-            self.tally.sheet.duplicates += int(same.sum())
-            self.tally.audio_packets -= int((pending.kind[same] == AUDIO).sum())
-            pending = pending.select(~same)
+        if not pending.in_order:
+            pending = pending.select(
+                np.lexsort((np.arange(len(pending.seq)), pending.seq, pending.segment, pending.source))
+            )
+            same = np.zeros(len(pending.seq), dtype=np.bool_)
+            same[1:] = pending.same_stream & (pending.seq[1:] == pending.seq[:-1])
+            if same.any():
+                self.tally.sheet.duplicates += int(same.sum())
+                self.tally.audio_packets -= int((pending.kind[same] == AUDIO).sum())
+                pending = pending.select(~same)
         after_loss = self._count_losses(pending)
-        order = np.argsort(pending.start, kind="stable")
-        pending, after_loss = pending.select(order), after_loss[order]
+        if (pending.start[1:] < pending.start[:-1]).any():
+            order = np.argsort(pending.start, kind="stable")
+            pending, after_loss = pending.select(order), after_loss[order]
         audio = (pending.kind == AUDIO) & (pending.samples > 0)
         runs, losses = pending.select(audio), after_loss[audio]
         if not len(runs.start):
             return
         span = runs.samples * self.rate // np.array([codecs.audio_rate(c) or 8000 for c in self._codecs])[runs.codec]
         joined = (
-            (runs.start[1:] == runs.start[:-1] + span[:-1])
-            & (np.diff(runs.source) == 0)
-            & (np.diff(runs.segment) == 0)
-            & (np.diff(runs.codec) == 0)
+            (runs.start[1:] == runs.start[:-1] + span[:-1]) & runs.same_stream & (runs.codec[1:] == runs.codec[:-1])
         )
         cuts = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(runs.start)]
         for begin, end in pairwise(cuts):
@@ -342,7 +341,7 @@ class Channel:
             if index < 0:
                 continue
             seq = pending.seq[rows]
-            rising = bool((np.diff(seq) > 0).all())
+            rising = bool((seq[1:] > seq[:-1]).all())
             seq = seq if rising else np.unique(seq)
             previous = self._last_seq.get(index)
             steps = np.diff(seq, prepend=previous if previous is not None else seq[0] - 1)

@@ -29,7 +29,20 @@ class Pending:
     segment: I64
     seq: I64
 
+    @property
+    def same_stream(self) -> NDArray[np.bool_]:
+        """(N - 1,) which packets have the source and the segment of the one before them."""
+        same: NDArray[np.bool_] = (self.source[1:] == self.source[:-1]) & (self.segment[1:] == self.segment[:-1])
+        return same
+
+    @property
+    def in_order(self) -> bool:
+        """Whether they are one stream in the order of its sequence numbers, each once."""
+        return bool(self.same_stream.all() and (self.seq[1:] > self.seq[:-1]).all())
+
     def select(self, which: NDArray[np.bool_] | I64) -> Pending:
+        if which.dtype == np.bool_ and which.all():
+            return self
         columns = (self.at, self.size, self.start, self.samples, self.codec, self.kind)
         rest = (self.source, self.segment, self.seq)
         return Pending(self.buffer, *(c[which] for c in columns), *(c[which] for c in rest))
@@ -51,7 +64,7 @@ def gather(buffer: NDArray[np.uint8], at: I64, size: I64) -> NDArray[np.uint8]:
     """The payloads, one after the other."""
     if len(at) == 1:
         return buffer[at[0] : at[0] + size[0]]
-    steps = np.diff(at)
+    steps = at[1:] - at[:-1]
     if (size == size[0]).all() and (steps == steps[0]).all() and steps[0] >= size[0]:
         view = np.lib.stride_tricks.as_strided(buffer[at[0] :], (len(at), int(size[0])), (int(steps[0]), 1))
         return view.reshape(-1)

@@ -106,7 +106,7 @@ class OggOpus:
         self._samples += len(block)
         whole = np.concatenate([self._rest, block]) if len(self._rest) else block
         usable = len(whole) // self._encoder.frame * self._encoder.frame
-        self._rest = whole[usable:].copy()
+        self._rest = whole[usable:].copy("K")
         self._put(self._encoder.encode(whole[:usable]))
 
     def finish(self) -> None:

@@ -134,7 +134,7 @@ def read_headers(packets: Packets) -> Headers:
 def _heads(buffer: U8, at: I64) -> U8:
     """The first 12 bytes of each packet, (n, 12); packets at equal distances are a view, not a copy."""
     if len(at) > 1:
-        steps = np.diff(at)
+        steps = at[1:] - at[:-1]
         if steps[0] >= 12 and (steps == steps[0]).all():
             return np.lib.stride_tricks.as_strided(buffer[at[0] :], (len(at), 12), (int(steps[0]), 1), writeable=False)
     return np.asarray(buffer[at[:, None] + np.arange(12)])

@@ -75,7 +75,7 @@ class Meter:
         """Takes samples (n, channels)."""
         whole = np.concatenate([self._rest, block]) if len(self._rest) else block
         usable = len(whole) // self.span * self.span
-        self._rest = whole[usable:].copy()
+        self._rest = whole[usable:].copy("K")
         if usable:
             self._measure(whole[:usable])
 

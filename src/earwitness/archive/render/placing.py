@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,11 +109,11 @@ def place(
     n = len(seq)
     seq_from = source.seq if source.started else int(seq[0])
     ts_from = source.timestamp if source.started else int(timestamp[0])
-    ext_seq = seq_from + np.cumsum(_wrapped(np.diff(seq, prepend=seq_from & 0xFFFF), 16))
-    ts_step = _wrapped(np.diff(timestamp, prepend=ts_from), 32)
+    ext_seq = seq_from + np.cumsum(_wrapped(_steps(seq, seq_from & 0xFFFF), 16))
+    ts_step = _wrapped(_steps(timestamp, ts_from), 32)
     media = source.media_us + np.cumsum(ts_step * (1e6 / clock))
     transit = arrival_us - duration_us - media
-    step = np.abs(np.diff(transit, prepend=source.transit if source.started else transit[0]))
+    step = np.abs(_steps(transit, source.transit if source.started else float(transit[0])))
     bounds = [0, *(int(at) for at in np.flatnonzero(step > JUMP_US) if at), n]
     start_us, segment = np.empty(n), np.empty(n, dtype=np.int64)
     deviation = np.empty(n)
@@ -162,6 +163,14 @@ def drift_ppm(source: Source) -> float | None:
     at, least = np.array(source.trend).T
     slope = np.polyfit(at - at[0], least - least[0], 1)[0]
     return float(-slope * 1e6)
+
+
+def _steps(column: NDArray[Any], before: float) -> NDArray[Any]:
+    """Each value less the one before it: ``np.diff`` with ``prepend``, at half its price."""
+    steps = np.empty_like(column)
+    steps[0] = column[0] - before
+    np.subtract(column[1:], column[:-1], out=steps[1:])
+    return steps
 
 
 def _wrapped(step: I64, bits: int) -> I64:

@@ -182,7 +182,7 @@ class Renderer:
     def _take(self, lines: list[list[I16]]) -> None:
         self.overtaken = self.overtaken or any(line.overtaken for line in self._lines)
         for first, second in zip(*lines, strict=True):
-            pair = np.empty((len(first), 2), dtype=np.int16)
+            pair = np.empty((len(first), 2), dtype=np.int16, order="F")  # channels are taken apart again
             pair[:, 0], pair[:, 1] = first, second
             self._written += len(pair)
             self._meter.samples(pair)

@@ -73,7 +73,7 @@ class _Side:
         level = np.maximum(heard, np.concatenate([[self._last], heard[:-1]]))
         self._last = int(heard[-1])
         packets: list[bytes] = []
-        edges = (np.flatnonzero(np.diff(level)) + 1).tolist()
+        edges = (np.flatnonzero(level[1:] != level[:-1]) + 1).tolist()
         for start, stop in zip([0, *edges], [*edges, len(level)], strict=True):
             packets += self._run(frames[start:stop], int(level[start]))
         return packets
