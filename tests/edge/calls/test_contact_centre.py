@@ -225,7 +225,7 @@ def test_a_flow_leads_to_a_queue(centre: Any) -> None:
     assert len(captured(office)) == 1
     assert captured(office)[0][0] > 0.5, "nothing of flow and queue (B1, B3, B13)"
     office.settled()
-    assert [event.data["language"] for event in events(office, "conversation.language")] == ["en-us"]
+    assert [data["language"] for data in events(office, "conversation.language")] == ["en-us"]
 
 
 @pytest.mark.parametrize(("digit", "purpose"), [("2", "user"), ("3", "external")])
