@@ -202,11 +202,35 @@ def vault_ids(row: OrphanRecording) -> list[str]:
     return [row.id, *derived]
 
 
+def condemn(session: Session, row: OrphanRecording, *, by: str, reason: str) -> None:
+    """Decides that an orphan is deleted: nobody reaches it any more. The worker destroys it.
+
+    :param by: ``system``, ``user:<id>`` or ``client:<id>``; it is in the receipt.
+    """
+    row.file_state = DELETED
+    row.receipt = {"asked": {"by": by, "reason": reason}}
+    session.flush()
+
+
+def condemned(session: Session, limit: int) -> Sequence[OrphanRecording]:
+    """Orphans that are to be destroyed."""
+    statement = select(OrphanRecording).where(
+        OrphanRecording.file_state == DELETED, OrphanRecording.deleted_at.is_(None)
+    )
+    return session.scalars(statement.order_by(OrphanRecording.id).limit(limit)).all()
+
+
 def bury(session: Session, row: OrphanRecording, receipt: dict[str, Any], at: int) -> None:
     """Leaves a tombstone of an orphan whose audio the vault has destroyed."""
     row.file_state, row.deleted_at, row.receipt = DELETED, at, receipt
     row.peaks, row.annotations, row.objects = None, [], []
     session.flush()
+
+
+def arrived(session: Session, limit: int) -> Sequence[OrphanRecording]:
+    """Uploaded ones that were waiting for a conversation which is there now."""
+    statement = _here().where(OrphanRecording.source == "upload", _known())
+    return session.scalars(statement.order_by(OrphanRecording.id).limit(limit)).all()
 
 
 def older_than(session: Session, created_before: int, limit: int) -> Sequence[OrphanRecording]:

@@ -90,6 +90,8 @@ def take_in(source: BinaryIO, out: BinaryIO) -> Imported:
 
 
 def _take_in(container: av.container.InputContainer, stream: av.AudioStream, kind: str, out: BinaryIO) -> Imported:
+    if getattr(stream, "codec_context", None) is None:
+        raise ImportedError("the file's codec is none that we can decode")
     channels = int(stream.codec_context.channels or 0)
     if channels not in (1, 2):
         raise ImportedError(f"the file has {channels} channels; one or two are taken")

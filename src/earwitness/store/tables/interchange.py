@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, LargeBinary
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from earwitness.store.tables.base import ID, Base, Document, Identified, Versioned
+from earwitness.store.tables.conversations import Recording
+
+NOT_EXPORTED = Recording.export_date.is_not(None) & or_(
+    Recording.exported_date.is_(None), Recording.exported_date < Recording.export_date
+)
+"""To be exported at its date; spelled the same where it is asked for, so that the index below fits."""
+Index(
+    "ix_recordings_export_due",
+    Recording.export_date,
+    Recording.id,
+    sqlite_where=NOT_EXPORTED,
+    postgresql_where=NOT_EXPORTED,
+)
 
 
 class Integration(Base, Identified, Versioned):
@@ -193,3 +206,9 @@ class RecordingKey(Base, Identified):
     configuration_id: Mapped[str | None] = mapped_column(ID, default=None)
     keypair_id: Mapped[str | None] = mapped_column(default=None)
     kms_arn: Mapped[str | None] = mapped_column(default=None)
+    rewrap_scope: Mapped[str | None] = mapped_column(default=None)
+    """Data keys that are wrapped anew with this key: ``native`` (those of our own keys), ``all``; None: none."""
+    rewrapped_after: Mapped[str] = mapped_column(default="")
+    """The last recording that was looked at for that."""
+    rewrapped_at: Mapped[int | None] = mapped_column(default=None)
+    """When the last one was done."""

@@ -122,6 +122,9 @@ def upgrade() -> None:
         sa.Column("configuration_id", sa.String(length=64), nullable=True),
         sa.Column("keypair_id", sa.Text(), nullable=True),
         sa.Column("kms_arn", sa.Text(), nullable=True),
+        sa.Column("rewrap_scope", sa.Text(), nullable=True),
+        sa.Column("rewrapped_after", sa.Text(), nullable=False),
+        sa.Column("rewrapped_at", sa.BigInteger(), nullable=True),
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recording_keys")),
         sa.UniqueConstraint("version", name=op.f("uq_recording_keys_version")),
@@ -178,9 +181,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_batch_download_items")),
     )
+    due = sa.text("export_date IS NOT NULL AND (exported_date IS NULL OR exported_date < export_date)")
+    op.create_index(
+        "ix_recordings_export_due", "recordings", ["export_date", "id"], sqlite_where=due, postgresql_where=due
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_recordings_export_due", table_name="recordings")
     op.drop_table("batch_download_items")
     op.drop_index(op.f("ix_upload_reports_created_at"), table_name="upload_reports")
     op.drop_table("upload_reports")
