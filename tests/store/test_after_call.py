@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from earwitness.domain.access import Grant, Role, Subject, resolve
-from earwitness.store import after_call_work, internal, notification_channels, user_recordings
+from earwitness.store import (
+    after_call_work,
+    internal,
+    notification_channels,
+    retention,
+    retention_tasks,
+    user_recordings,
+)
 from earwitness.store.database import Database
 from earwitness.store.tables import Conversation, Recording, RecordingObject
 
@@ -123,8 +130,8 @@ def test_e2_e10_the_inbox_is_its_owners_alone(database: Database) -> None:
         assert user_recordings.rename(session, row, "Order 7", 12)
         found = user_recordings.summary(session, ada)
         assert (found.read, found.unread, found.total) == (1, 1, 2)
-        assert user_recordings.vault_ids(session, row) == ["r1", "r1-0-mp3"]
-        user_recordings.delete(session, row, {"receipt": {}}, 20)
+        assert retention_tasks.vault_ids(session, ["r1"]) == {"r1": ("r1", "r1-0-mp3")}
+        assert retention.ask_to_delete(session, ["r1"], "user:ada", "its owner", 20, inbox=True) == ["r1"]
         assert user_recordings.get(session, ada, "r1") is None
         found = user_recordings.summary(session, ada)
         assert (found.read, found.unread) == (0, 1)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, undefer
 
 from earwitness.domain.access import Access
 from earwitness.store.paging import Page, page_of
 from earwitness.store.tables import Recording, RecordingObject
-from earwitness.store.visibility import VIEW_RECORDINGS, visible_to
+from earwitness.store.tables.retention import NOT_DELETED
+from earwitness.store.visibility import ADHOC, VIEW_RECORDINGS, visible_to
 
 DELETED = "DELETED"
 
@@ -63,6 +65,29 @@ def listing(
     if until is not None:
         statement = statement.where(Recording.started_at < until)
     return page_of(session, statement.order_by(Recording.started_at.desc(), Recording.id), number, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a list that is read in parts goes on: behind this recording."""
+
+    created_at: int
+    recording_id: str
+
+
+def created_before(
+    session: Session, access: Access, until: int, *, after: Position | None = None, size: int = 25
+) -> Sequence[Recording]:
+    """Recordings that were made before a time and are not deleted, oldest first; inboxes are left out."""
+    statement = select(Recording).where(
+        visible_to(access), NOT_DELETED, Recording.role != ADHOC, Recording.created_at < until
+    )
+    if after is not None:
+        statement = statement.where(
+            Recording.created_at >= after.created_at,
+            or_(Recording.created_at > after.created_at, Recording.id > after.recording_id),
+        )
+    return session.scalars(statement.order_by(Recording.created_at, Recording.id).limit(size)).all()
 
 
 def objects(session: Session, recording: Recording) -> Sequence[RecordingObject]:

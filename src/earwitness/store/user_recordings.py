@@ -1,12 +1,11 @@
 """The inbox: recordings that users have made for themselves. Each is there for its owner alone (E2, E9).
 
 Every function that looks something up starts from the scoped query, so whatever anybody's role, nobody reaches what is
-another's. Programs have no inbox.
+another's. Programs have no inbox. Deleting is ``store.retention.ask_to_delete``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, case, func, select
@@ -14,8 +13,7 @@ from sqlalchemy.orm import Session, undefer
 
 from earwitness.domain.access import Access
 from earwitness.store.paging import Page, page_of
-from earwitness.store.tables import Recording, RecordingObject
-from earwitness.store.tables.base import Document
+from earwitness.store.tables import Recording
 from earwitness.store.visibility import ADHOC, visible_to
 
 DELETED = "DELETED"
@@ -63,25 +61,6 @@ def set_read(session: Session, row: Recording, read: bool, at: int) -> bool:
 def rename(session: Session, row: Recording, name: str | None, at: int) -> bool:
     """What the owner calls it (None: nothing); gives whether that is new."""
     return _set(session, row, "name", name, at)
-
-
-def vault_ids(session: Session, row: Recording) -> Sequence[str]:
-    """What the vault holds of a recording that was found above: its own id, then those of derived formats.
-
-    Destroy each (``Vault.destroy``), then call ``delete``. A crash in between leaves a row whose audio is gone;
-    deleting again finishes it.
-    """
-    keys = session.scalars(select(RecordingObject.object_key).where(RecordingObject.recording_id == row.id))
-    derived = sorted({key.partition("/")[0] for key in keys} - {row.id})
-    return [row.id, *derived]
-
-
-def delete(session: Session, row: Recording, receipt: Document, at: int) -> None:
-    """Leaves a tombstone of a recording whose audio the vault has destroyed; ``receipt`` is the proof of that."""
-    row.file_state, row.deleted_at, row.receipt = DELETED, at, receipt
-    row.peaks, row.name, row.annotations = None, None, []
-    row.modified_at, row.version = at, row.version + 1
-    session.flush()
 
 
 def _set(session: Session, row: Recording, column: str, value: object, at: int) -> bool:

@@ -12,19 +12,19 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.orm import Session
 
 from earwitness.store import conversations as conversation_store
+from earwitness.store import hearing, recordings_queries, users
 from earwitness.store import recordings as recording_store
-from earwitness.store import recordings_queries, users
 from earwitness.store import settings as setting_store
 from earwitness.store.tables import Recording
-from earwitness.store.visibility import ADHOC, VIEW_RECORDINGS
+from earwitness.store.visibility import VIEW_RECORDINGS
 from earwitness.web.api import live, media, recording_settings
 from earwitness.web.api import recording_documents as documents
 from earwitness.web.api.recording_audit import note
 from earwitness.web.api.recording_documents import DEFAULT_FORMAT, RecordingDocument, RecordingMetadata
-from earwitness.web.kernel import changes
+from earwitness.web.api.retention import dates
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import DateInput, Reference, RequestBody
-from earwitness.web.kernel.errors import ApiError, bad_request, missing_permissions, not_found
+from earwitness.web.kernel.errors import ApiError, bad_request, not_found
 from earwitness.web.kernel.operations import Family, any_of
 from earwitness.web.kernel.paging import CommaList
 from earwitness.web.kernel.services import Parts, Services, base_url
@@ -32,8 +32,6 @@ from earwitness.web.kernel.services import Parts, Services, base_url
 family = Family("Recordings")
 
 PATH = "/api/v2/conversations/{conversationId}"
-EDIT_RETENTION = "recording:recording:editRetention"
-RESTORE = "recording:recording:restore"
 VIEW_ANNOTATIONS = "recording:annotation:view"
 KINDS = ("recording", "recordingSegment", "snippetRecording", "screenRecording")
 VIEW = any_of(*(f"recording:{kind}:view" for kind in KINDS))
@@ -207,45 +205,21 @@ def change_recording(
     body: RecordingChange,
     clear_export: Annotated[bool, Query(alias="clearExport")] = False,
 ) -> RecordingDocument:
-    """Changes dates of a recording (G3): seeing it is needed, and the right to edit its retention."""
+    """Changes dates of a recording (G3): seeing it is needed, and the right to edit its retention.
+
+    A date that has passed, and one that contradicts another, is refused. A new archive date of an archived recording
+    restores it until then, for who may restore (G4). ``clearExport`` drops a pending export (G5).
+    """
     wanted: dict[str, int | None] = body.given()
     if clear_export:
         wanted["export_date"] = None
     try:
         with parts.database.transaction() as session:
-            row = _change(parts, caller, session, conversationId, recordingId, wanted)
+            row = dates.change(parts, caller, session, conversationId, recordingId, wanted)
             return _document(request, caller, parts, session, row, DEFAULT_FORMAT)
     except ApiError:
         note(parts, caller, "editRetention", "recording", recordingId, conversationId, allowed=False)
         raise
-
-
-def _change(
-    parts: Services,
-    caller: Caller,
-    session: Session,
-    conversation_id: str,
-    recording_id: str,
-    wanted: dict[str, int | None],
-) -> Recording:
-    row = recording_store.get(session, caller.access, recording_id)
-    if row is None or row.conversation_id != conversation_id or row.file_state == "DELETED":
-        raise not_found("recording", recording_id)
-    if row.role == ADHOC:  # no retention reaches an inbox, not even its owner's (E8)
-        raise not_found("recording", recording_id)
-    new = changes.differing(row, wanted)
-    restores = row.file_state == "ARCHIVED" and new.get("archive_date") is not None
-    needed = RESTORE if restores else EDIT_RETENTION
-    if recording_store.get(session, caller.access, recording_id, needed) is None:
-        raise missing_permissions((needed,), every=True)
-    if new:
-        detail = {"before": {key: getattr(row, key) for key in new}, "after": new}
-        changes.apply(row, new, None)
-        row.version += 1
-        row.modified_at = parts.clock.now_us()
-        note(parts, caller, "editRetention", "recording", row.id, conversation_id, session=session, detail=detail)
-        session.flush()
-    return row
 
 
 @family.operation(
@@ -262,7 +236,7 @@ def list_metadata(caller: Signed, parts: Parts, conversationId: str) -> object:
     with parts.database.reading() as session:
         visible = _visible(session, caller, conversationId)
         rows = recording_store.of_conversation(session, caller.access, conversationId, deleted=True)
-        found = [documents.metadata_document(row, bookmarks=_bookmarks(session, caller, row)) for row in rows]
+        found = [_metadata(session, caller, row) for row in rows]
         visible = visible or bool(rows)
         if not visible:
             pending = _pending(session, parts, caller, conversationId)
@@ -287,11 +261,7 @@ def one_metadata(caller: Signed, parts: Parts, conversationId: str, recordingId:
     with parts.database.reading() as session:
         row = recording_store.get(session, caller.access, recordingId)
         fits = row is not None and row.conversation_id == conversationId
-        found = (
-            documents.metadata_document(row, bookmarks=_bookmarks(session, caller, row))
-            if row is not None and fits
-            else None
-        )
+        found = _metadata(session, caller, row) if row is not None and fits else None
     note(parts, caller, "viewRecording", "recording", recordingId, conversationId, allowed=found is not None)
     if found is None:
         raise not_found("recording", recordingId)
@@ -318,8 +288,13 @@ def _document(
             key: base + parts.signer.signed(media.path_of(row.id, key, chosen), subject, expires_s, download=download)
             for key in documents.channel_keys(row)
         }
-    bookmarks = _bookmarks(session, caller, row)
-    return documents.recording_document(row, _people(session, row), links, bookmarks=bookmarks)
+    bookmarks, cut = _bookmarks(session, caller, row), hearing.heard(session, caller.access, row)
+    return documents.recording_document(row, _people(session, row), links, bookmarks=bookmarks, cut=cut)
+
+
+def _metadata(session: Session, caller: Caller, row: Recording) -> RecordingMetadata:
+    cut = hearing.heard(session, caller.access, row)
+    return documents.metadata_document(row, bookmarks=_bookmarks(session, caller, row), cut=cut)
 
 
 def _bookmarks(session: Session, caller: Caller, row: Recording) -> bool:

@@ -10,16 +10,15 @@ import functools
 from typing import Annotated
 
 import anyio.to_thread
-import structlog
 from fastapi import Query, Request
 from sqlalchemy.orm import Session
 
 from earwitness.archive.vault.errors import VaultError
 from earwitness.store import conversations as conversation_store
 from earwitness.store import recordings as recording_store
+from earwitness.store import retention, users
 from earwitness.store import settings as setting_store
 from earwitness.store import user_recordings as inbox_store
-from earwitness.store import users
 from earwitness.store.tables import Recording
 from earwitness.web.api import derived, media, recording_settings
 from earwitness.web.api import recording_documents as documents
@@ -32,8 +31,6 @@ from earwitness.web.kernel.errors import ApiError, bad_request, not_found
 from earwitness.web.kernel.operations import SIGNED_IN, Family
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.services import Parts, Services, base_url
-
-log = structlog.get_logger()
 
 family = Family("User recordings")
 
@@ -136,24 +133,19 @@ def change_user_recording(
 
 @family.operation("DELETE", ONE, "delete_userrecording", SIGNED_IN, status=204)
 def delete_user_recording(caller: Signed, parts: Parts, recordingId: str) -> None:
-    """Destroys a recording: its key first, then its objects. A tombstone with the receipt stays."""
-    with parts.database.reading() as session:
+    """Deletes a recording: nobody reaches it from now on, and within seconds its key, then its objects are destroyed.
+
+    No date, policy or protection touches an inbox (E8): its owner deletes when it pleases. A tombstone with the receipt
+    stays.
+    """
+    with parts.database.transaction() as session:
         tombstone = recording_store.get(session, caller.access, recordingId)
         if tombstone is not None and tombstone.role == "ADHOC" and tombstone.file_state == "DELETED":
             return
         row = _get(session, caller, recordingId)
-        ids = inbox_store.vault_ids(session, row)
-    note(parts, caller, "deleteUserRecording", "recording", recordingId, row.conversation_id)
-    by, now = f"{caller.subject.type}:{caller.subject.id}", parts.clock.now_us()
-    try:
-        receipts = [parts.vault.destroy(vault_id, by=by, reason="deleted by its owner", at_us=now) for vault_id in ids]
-    except VaultError as error:
-        log.error("web.recording_not_destroyed", recording_id=recordingId, error=str(error))
-        raise ApiError(500, "The recording could not be destroyed. Ask again.") from error
-    with parts.database.transaction() as session:
-        known = inbox_store.get(session, caller.access, recordingId)
-        if known is not None:
-            inbox_store.delete(session, known, receipts[0].to_document(), now)
+        note(parts, caller, "deleteUserRecording", "recording", row.id, row.conversation_id, session=session)
+        by, now = f"{caller.subject.type}:{caller.subject.id}", parts.clock.now_us()
+        retention.ask_to_delete(session, [row.id], by, "deleted by its owner", now, inbox=True)
 
 
 @family.operation("GET", ONE + "/transcoding", "get_userrecording_transcoding", SIGNED_IN, returns=Download)
