@@ -182,7 +182,8 @@ class _SnapshotLoader:
 
 
 def _run_edge(settings: Settings) -> None:
-    from earwitness.edge.process import EdgeArguments, start
+    from earwitness.edge.arguments import EdgeArguments
+    from earwitness.edge.process import start
     from earwitness.media.speech import speak_wav
     from earwitness.media.tape.recover import recover_spool
 

@@ -18,7 +18,8 @@ import pytest
 
 from earwitness.domain.configuration import Snapshot, Trunk
 from earwitness.edge import machine, process
-from earwitness.edge.process import Edge, EdgeArguments, run
+from earwitness.edge.arguments import EdgeArguments
+from earwitness.edge.process import Edge, run
 from earwitness.edge.sip.locating import Srv
 from earwitness.edge.sip.registrar import Contact, Source
 
@@ -150,9 +151,9 @@ def test_where_it_listens_is_told_while_it_does(tmp_path: Path) -> None:
 
 
 def test_names_of_trunk_servers_are_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("earwitness.edge.process.look_up", lambda name: ("192.0.2.5",) if name == "sbc.example" else ())
+    monkeypatch.setattr("earwitness.edge.names.look_up", lambda name: ("192.0.2.5",) if name == "sbc.example" else ())
     records = {"_sip._udp.carrier.example": [Srv(1, 1, 5090, "sbc.example")]}
-    monkeypatch.setattr("earwitness.edge.process.look_up_srv", lambda name: records.get(name, []))
+    monkeypatch.setattr("earwitness.edge.names.look_up_srv", lambda name: records.get(name, []))
     servers = ("sbc.example:5070", "gone.example", "192.0.2.9", "carrier.example")
     trunk = Trunk("t", "b", "n", True, servers=servers)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import os
 import random
@@ -19,7 +18,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +25,19 @@ import structlog
 
 from earwitness.domain.configuration import Snapshot
 from earwitness.domain.ids import new_id
+from earwitness.edge.arguments import EdgeArguments
 from earwitness.edge.calls.directory import Directory
 from earwitness.edge.calls.hall import Hall
 from earwitness.edge.calls.switchboard import ALLOW, Switchboard, SwitchboardOptions
 from earwitness.edge.calls.writer import SpoolSync
+from earwitness.edge.claim import Claim
 from earwitness.edge.control.app import make_app
 from earwitness.edge.control.server import ControlServer, control_token
-from earwitness.edge.machine import Routes, look_up, look_up_srv, raise_file_limit, trim
+from earwitness.edge.machine import Routes, raise_file_limit, trim
+from earwitness.edge.names import TrunkNames
 from earwitness.edge.prompts import PromptShelf
 from earwitness.edge.sip.events import Address, EndpointConfig, Timers
-from earwitness.edge.sip.locating import locate
 from earwitness.edge.sip.registrar import Registrar
-from earwitness.edge.sip.sdp import is_address
 from earwitness.edge.sip.transport import Transport
 from earwitness.edge.sip.trunks import split_address
 from earwitness.edge.sip.uri import format_host
@@ -60,36 +59,6 @@ QUIET_S = 40
 def _mute(text: str, voice: str) -> bytes:
     """For an edge that was given no voice."""
     raise RuntimeError("this edge has no voice")
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeArguments:
-    """Plain values of the settings that concern the edge."""
-
-    data: Path
-    sip_host: str = "0.0.0.0"  # noqa: S104 - a server listens
-    sip_port: int = 5060
-    sip_advertised: str = ""
-    sip_t1_ms: int = 500
-    max_calls: int = 4000
-    registration_min_s: int = 60
-    registration_max_s: int = 3600
-    dead_peer_s: float = 30.0
-    both_silent_s: float = 120.0
-    session_expires_s: int = 1800
-    rtp_host: str = ""
-    rtp_port_min: int = 16384
-    rtp_port_max: int = 32767
-    media_processes: int = 1
-    media_tick_ms: int = 10
-    media_silence_s: float = 5.0
-    control_host: str = "127.0.0.1"
-    control_port: int = 0
-    poll_s: float = 0.5
-    resolve_s: float = 60.0
-    """How often host names of trunk servers are looked up."""
-    min_free_bytes: int = 64 * 1024 * 1024
-    """With less on the spool's disk no new recording is promised."""
 
 
 def start(
@@ -161,7 +130,7 @@ class Edge:
         self._quiet_s = 0
         self._routes = Routes(arguments.sip_host)
         self._tasks: list[asyncio.Task[None]] = []
-        self._claim = -1
+        self._claim = Claim(self._run / "edge.lock")
         self._clock = self._steady = WallClock.start()
         self._clock_told = 0.0
         self._reloading = asyncio.Lock()
@@ -171,25 +140,11 @@ class Edge:
         self.control: ControlServer
 
     def claim(self) -> None:
-        """Makes the data folder this edge's own for as long as it lives: a second one would end the first one's calls
-        on disk and take its media engine's address.
+        """Makes the data folder this edge's own for as long as it lives.
 
         :raises OSError: another edge has it.
         """
-        if self._claim >= 0:
-            return
-        fd = os.open(self._run / "edge.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise OSError(f"another edge is running on {self.arguments.data}") from None
-        self._claim = fd
-
-    def _yield(self) -> None:
-        if self._claim >= 0:
-            os.close(self._claim)
-            self._claim = -1
+        self._claim.take()
 
     async def start(self) -> None:
         """Listens, and says so in ``run/edge.json``."""
@@ -197,7 +152,7 @@ class Edge:
         try:
             await self._start()
         except BaseException:
-            self._yield()
+            self._claim.give_back()
             raise
 
     async def _start(self) -> None:
@@ -302,7 +257,7 @@ class Edge:
         if not self.switchboard.backlog.try_again():
             log.error("events of ended calls could not be written", calls=len(self.switchboard.backlog))
         await asyncio.to_thread(self._sync.stop)
-        self._yield()
+        self._claim.give_back()
         log.info("edge has stopped", calls_left=len(self.switchboard.conversations))
 
     def _unsettled(self) -> bool:
@@ -342,24 +297,10 @@ class Edge:
 
     async def _resolve_names(self) -> None:
         """Looks up the trunk servers that are named by host name, now and then, never on the road of a call."""
-        asked: set[tuple[str, str]] = set()
+        names = TrunkNames(self._rng)
         while True:
             snapshot = self.switchboard.directory.snapshot
-            names = {
-                (server, trunk.transport)
-                for trunk in snapshot.trunks
-                if trunk.enabled
-                for server in trunk.servers
-                if not is_address(split_address(server, None)[0])
-            }
-            found = dict(self.switchboard.resolved)
-            for server, transport in names:
-                places = await asyncio.to_thread(self._locate, server, transport)
-                if places:
-                    found[server] = places
-                elif (server, transport) not in asked:
-                    log.warning("a trunk server's name does not resolve", name=server)
-            asked = names
+            found = await asyncio.to_thread(names.look_up, snapshot.trunks, self.switchboard.resolved)
             if found != self.switchboard.resolved:
                 self.switchboard.resolved = found
                 self.switchboard.use(Directory(self.switchboard.directory.snapshot, found))
@@ -367,10 +308,6 @@ class Edge:
             while waited < self.arguments.resolve_s and self.switchboard.directory.snapshot is snapshot:
                 await asyncio.sleep(self.arguments.poll_s)
                 waited += self.arguments.poll_s
-
-    def _locate(self, server: str, transport: str) -> tuple[str, ...]:
-        chance = self._rng.randint
-        return locate(server, transport, srv=look_up_srv, addresses=look_up, chance=lambda most: chance(0, most))
 
     async def _keep_house(self) -> None:
         """Once a second: bindings that have expired, bindings to save, room on the disk."""

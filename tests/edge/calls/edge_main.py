@@ -14,7 +14,8 @@ from pathlib import Path
 
 from earwitness import logs
 from earwitness.domain.configuration import Snapshot
-from earwitness.edge.process import EdgeArguments, start
+from earwitness.edge.arguments import EdgeArguments
+from earwitness.edge.process import start
 
 
 def main(data: Path, snapshot: Path, values: dict[str, object]) -> None:
