@@ -71,6 +71,15 @@ def of_conversation(session: Session, conversation_id: str) -> Sequence[AfterCal
     return session.scalars(statement.order_by(AfterCallWork.started_at, AfterCallWork.id)).all()
 
 
+def of_conversations(session: Session, conversation_ids: Sequence[str]) -> dict[str, list[AfterCallWork]]:
+    """All work of several conversations, in order of time, by conversation."""
+    statement = select(AfterCallWork).where(AfterCallWork.conversation_id.in_(conversation_ids))
+    found: dict[str, list[AfterCallWork]] = {key: [] for key in conversation_ids}
+    for row in session.scalars(statement.order_by(AfterCallWork.started_at, AfterCallWork.id)):
+        found[row.conversation_id].append(row)
+    return found
+
+
 def open_for(session: Session, conversation_id: str, participant_id: str) -> AfterCallWork | None:
     """The work of a participant, if it is still to be done."""
     row = of_participant(session, conversation_id, participant_id)

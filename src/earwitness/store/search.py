@@ -19,14 +19,24 @@ from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, desc, o
 from sqlalchemy.orm import Session, defer
 
 from earwitness.domain.access import Access, Scope
+from earwitness.domain.access import call as rules
 from earwitness.domain.access.condition import All, Any_, Condition, Evaluated, Involves
 from earwitness.domain.search import terms
 from earwitness.store.search_filters import Filter
-from earwitness.store.tables import Conversation, ConversationTerm, Evaluation
+from earwitness.store.tables import (
+    Conversation,
+    ConversationDivision,
+    ConversationTeam,
+    ConversationTerm,
+    Evaluation,
+    Participant,
+)
 from earwitness.store.visibility import VIEW_CONVERSATIONS, conversations_visible_to
 
 BUDGET = 12_000
 """Candidates that one search looks at."""
+THOROUGH = 200_000
+"""The same for those who have to have an answer: reports and jobs."""
 FIRST_WINDOW = 400
 """Candidates of the first look; the next ones are three times as wide each."""
 MOST_LISTS = 64
@@ -90,6 +100,24 @@ def page(
     return Found(walk.rows([key for key, _at in found]), following)
 
 
+def numbered(
+    session: Session,
+    access: Access,
+    filters: Sequence[Filter],
+    number: int,
+    size: int,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    newest_first: bool = True,
+    permission: str = VIEW_CONVERSATIONS,
+) -> Found:
+    """The page of that number, from 1. All that come before are gone through: cursors are faster far down."""
+    walk = _Walk(session, access, filters, since, until, newest_first, permission)
+    found, following = walk.go(None, number * size, THOROUGH)
+    return Found(walk.rows([key for key, _at in found[(number - 1) * size :]]), following)
+
+
 def count(
     session: Session,
     access: Access,
@@ -105,6 +133,33 @@ def count(
     walk = _Walk(session, access, filters, since, until, True, permission)
     found, following = walk.go(None, most, budget)
     return Count(len(found), following is None)
+
+
+def people(session: Session, rows: Sequence[Conversation]) -> dict[str, list[Participant]]:
+    """Who took part in conversations that were found here, in the order of their coming, by conversation."""
+    statement = select(Participant).where(Participant.conversation_id.in_([row.id for row in rows]))
+    found: dict[str, list[Participant]] = {row.id: [] for row in rows}
+    for item in session.scalars(statement.order_by(Participant.joined_at, Participant.id)):
+        found[item.conversation_id].append(item)
+    return found
+
+
+def touched(session: Session, rows: Sequence[Conversation]) -> dict[str, list[str]]:
+    """Divisions of conversations that were found here, sorted, by conversation."""
+    statement = select(ConversationDivision).where(ConversationDivision.conversation_id.in_([row.id for row in rows]))
+    found: dict[str, list[str]] = {row.id: [] for row in rows}
+    for item in session.scalars(statement.order_by(ConversationDivision.division_id)):
+        found[item.conversation_id].append(item.division_id)
+    return found
+
+
+def teams(session: Session, rows: Sequence[Conversation]) -> dict[str, dict[str, str]]:
+    """Team at the time of the call by user, by conversation, of conversations that were found here."""
+    statement = select(ConversationTeam).where(ConversationTeam.conversation_id.in_([row.id for row in rows]))
+    found: dict[str, dict[str, str]] = {row.id: {} for row in rows}
+    for item in session.scalars(statement):
+        found[item.conversation_id][item.user_id] = item.team_id
+    return found
 
 
 class _Walk:
@@ -188,7 +243,7 @@ class _Walk:
         past = column <= start if self._down else column >= start
         within = column >= self._first if self._down else column <= self._last
         ordered = statement.where(past, within).order_by(desc(column) if self._down else column)
-        return select(ordered.limit(1).offset(n - 1).subquery().c.started_at)
+        return select(*ordered.limit(1).offset(n - 1).subquery().c)
 
     def _window(self, lists: Lists, low: int, high: int, after: Position | None, window: int, most: int) -> Select[Any]:
         """Those of a window that are visible and fit; the window itself is read first, by its key alone."""
@@ -254,6 +309,8 @@ def lists_of(access: Access, permission: str = VIEW_CONVERSATIONS) -> Lists:
     found: dict[str, None] = {}
     if access.subject.user_id is not None:
         found[terms.user(access.subject.user_id)] = None
+        if rules.evaluates(access) or rules.reviews(access):
+            found[EVALUATES + access.subject.user_id] = None
     for scope in access.scopes_for(permission):
         lists = _of_scope(scope, access.subject.user_id)
         if lists is None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, false, not_, or_, select, true
 from sqlalchemy.orm import Session
 
+from earwitness.domain.access import Access
 from earwitness.domain.search import terms
 from earwitness.domain.search.numbers import LEAST_ASKED, LEAST_COMMON, is_number, reversed_digits, shorter_forms
+from earwitness.store import evaluation_visibility
 from earwitness.store.tables import Conversation, ConversationTerm, Evaluation, Participant, PolicyDecision, Recording
 
 SPELLINGS = 48
@@ -124,18 +126,23 @@ def verdicts(outcomes: Iterable[str]) -> Filter:
     return Filter(exists(select(1).where(PolicyDecision.conversation_id == Conversation.id, decided)))
 
 
-def evaluations(condition: ColumnElement[bool]) -> Filter:
-    """It has an evaluation for which that holds."""
+def evaluations(condition: ColumnElement[bool], access: Access | None = None) -> Filter:
+    """It has an evaluation for which that holds.
+
+    :param access: of whoever asks; evaluations that do not exist for them do not count. None: of nobody.
+    """
     there = and_(Evaluation.conversation_id == Conversation.id, Evaluation.deleted_at.is_(None), condition)
-    return Filter(exists(select(1).where(there)))
+    seen = evaluation_visibility.visible_to(access) if access is not None else true()
+    return Filter(exists(select(1).where(there, seen)))
 
 
-def evaluation_states(wanted: Iterable[str]) -> Filter:
-    """It has an evaluation in one of these states; ``NONE``: it has none at all."""
+def evaluation_states(wanted: Iterable[str], access: Access) -> Filter:
+    """It has an evaluation in one of these states; ``NONE``: it has none at all, that the subject could see."""
     states = set(wanted)
-    found = [evaluations(Evaluation.status.in_(sorted(states - {NONE}))).where] if states - {NONE} else []
+    of_these = Evaluation.status.in_(sorted(states - {NONE}))
+    found = [evaluations(of_these, access).where] if states - {NONE} else []
     if NONE in states:
-        found.append(not_(evaluations(true()).where))
+        found.append(not_(evaluations(true(), access).where))
     return Filter(or_(false(), *found))
 
 

@@ -134,7 +134,13 @@ def facts_of(
         queues=queues,
         teams=teams,
         wrapups={str(code) for code in [*wrapups, *given] if code},
-        why={str(reason["row"]) for span in why for reason in span.get("reasons") or [] if reason.get("row")},
+        why={
+            str(reason["row"])
+            for span in why
+            if span.get("kind") != "user"  # what somebody recorded for their own inbox is nobody else's business (E2)
+            for reason in span.get("reasons") or []
+            if reason.get("row")
+        },
         names=[str(person["name"]) for person in people if person.get("name")],
         addresses=[str(address) for address in addresses if address],
     )
