@@ -36,9 +36,7 @@ def _there() -> Select[RetentionPolicy]:
     return select(RetentionPolicy).where(RetentionPolicy.state != "deleted")
 
 
-def matching(
-    session: Session, *, name: str | None = None, enabled: bool | None = None, order: str = "order"
-) -> Sequence[RetentionPolicy]:
+def matching(*, name: str | None = None, enabled: bool | None = None, order: str = "order") -> Select[RetentionPolicy]:
     """Policies in order; ``order`` is one of ``ORDERS``."""
     statement = _there()
     if name:
@@ -51,7 +49,7 @@ def matching(
         "modifiedDate": RetentionPolicy.modified_at,
         "enabled": RetentionPolicy.enabled.desc(),
     }.get(order, RetentionPolicy.order)
-    return session.scalars(statement.order_by(first, RetentionPolicy.order, RetentionPolicy.id)).all()
+    return statement.order_by(first, RetentionPolicy.order, RetentionPolicy.id)
 
 
 def by_ids(session: Session, ids: Sequence[str]) -> Sequence[RetentionPolicy]:

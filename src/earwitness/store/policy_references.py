@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from earwitness.domain.policy import (
+    Action,
     AssignCalibration,
     AssignEvaluation,
     AssignMetered,
@@ -77,17 +78,24 @@ def mentions(policy: Policy) -> list[Mention]:
         *(("language", key) for key in sorted(asked.languages)),
     ]
     for action in policy.actions.others:
-        match action:
-            case AssignEvaluation(form, evaluator_id):
-                found += [*_form(form), ("user", evaluator_id)]
-            case AssignMetered():
-                found += [*_form(action.form), *(("user", key) for key in action.evaluator_ids)]
-            case AssignCalibration():
-                people = (action.calibrator_id, *action.evaluator_ids, action.expert_id)
-                found += [*_form(action.form), *(("user", key) for key in people if key is not None)]
-            case Export(integration_id):
-                found.append(("integration", integration_id))
+        found += mentioned_by(action)
     return list(dict.fromkeys(found))
+
+
+def mentioned_by(action: Action) -> list[Mention]:
+    """Everything that an action mentions."""
+    match action:
+        case AssignEvaluation(form, evaluator_id):
+            return [*_form(form), ("user", evaluator_id)]
+        case AssignMetered():
+            return [*_form(action.form), *(("user", key) for key in action.evaluator_ids)]
+        case AssignCalibration():
+            people = (action.calibrator_id, *action.evaluator_ids, action.expert_id)
+            return [*_form(action.form), *(("user", key) for key in people if key is not None)]
+        case Export(integration_id):
+            return [("integration", integration_id)]
+        case _:
+            return []
 
 
 def _form(form: Form) -> list[Mention]:

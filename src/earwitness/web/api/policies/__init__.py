@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earwitness.web.api.policies import explaining, operations, settings, simulating
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = ()
+FAMILIES: tuple[Family, ...] = (operations.family, explaining.family, simulating.family, settings.family)
