@@ -2,13 +2,13 @@
 
 ``python bench/render.py [--minutes 10] [--pairs 5]``. Two voices (espeak-ng) take turns and sometimes overlap, above a
 noise floor on both sides, so that no frame of ours is spared as silence; once more without the floor, as phones with
-silence suppression send it: this second figure is told, not judged. Ours starts from the packets on tape: reading, placing,
-decoding, peaks, quality sheet, encoding; sealing is not included. ffmpeg starts from a finished stereo WAV of the same
-samples. All write Ogg Opus at 8 kHz, VBR, ``application=voip``, with the complexity that masters have: ours as two
-uncoupled streams; ffmpeg as it does by itself (coupled stereo), and uncoupled too (``-mapping_family 255``), each with
-its own packets of 20 ms and with our 60 ms. Uncoupled it has the bit rate of our masters; coupled 24 kbit/s, with which
-it sounds like ours and makes files as large. Runs alternate; figures are medians. Exit code 1 when the ratio to ffmpeg
-making the same Opus, uncoupled, with its own packets, is above ``--limit``.
+silence suppression send it: this second figure is told, not judged. Ours starts from the packets on tape: reading,
+placing, decoding, peaks, quality sheet, encoding; sealing is not included. ffmpeg starts from a finished stereo WAV of
+the same samples. All write Ogg Opus at 8 kHz, VBR, ``application=voip``, with the complexity that masters have: ours as
+two uncoupled streams; ffmpeg as it does by itself (coupled stereo), and uncoupled too (``-mapping_family 255``), each
+with its own packets of 20 ms and with our 60 ms. Uncoupled it has the bit rate of our masters; coupled 24 kbit/s, with
+which it sounds like ours and makes files as large. Runs alternate; figures are medians. Exit code 1 when the ratio to
+ffmpeg making the same Opus, uncoupled, with its own packets, is above ``--limit``.
 """
 
 from __future__ import annotations
