@@ -71,10 +71,13 @@ def next_number(session: Session, job_id: str) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def forget_old(session: Session, now: int) -> None:
-    """Forgets batches that were done long ago."""
-    old = BatchDownload.finished_at.is_not(None) & (BatchDownload.finished_at < now - KEPT_US)
-    ids = list(session.scalars(select(BatchDownload.id).where(old).limit(100)))
-    if ids:
-        session.execute(delete(BatchDownloadItem).where(BatchDownloadItem.job_id.in_(ids)))
-        session.execute(delete(BatchDownload).where(BatchDownload.id.in_(ids)))
+def old(session: Session, now: int) -> list[str]:
+    """Batches that were done long ago."""
+    gone = BatchDownload.finished_at.is_not(None) & (BatchDownload.finished_at < now - KEPT_US)
+    return list(session.scalars(select(BatchDownload.id).where(gone).limit(100)))
+
+
+def forget(session: Session, ids: Sequence[str]) -> None:
+    """Forgets batches."""
+    session.execute(delete(BatchDownloadItem).where(BatchDownloadItem.job_id.in_(ids)))
+    session.execute(delete(BatchDownload).where(BatchDownload.id.in_(ids)))

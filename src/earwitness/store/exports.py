@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from earwitness.store.tables import Conversation, Export, Participant, Recording
@@ -38,10 +38,14 @@ class Facts:
     participants: list[Participant]
 
 
-def take(session: Session, now: int, limit: int) -> list[Due]:
-    """Takes what is due: until ``LEASE_US`` from now it is this caller's."""
+def anything_due(session: Session, now: int) -> bool:
+    """Whether ``take`` would find something."""
+    return session.execute(_due(now).limit(1)).first() is not None
+
+
+def _due(now: int) -> Select[str, str | None, int | None]:
     joined = and_(Export.recording_id == Recording.id, Export.integration_id == Recording.export_integration_id)
-    statement = (
+    return (
         select(Recording.id, Recording.export_integration_id, Recording.export_date)
         .outerjoin(Export, joined)
         .where(
@@ -53,9 +57,12 @@ def take(session: Session, now: int, limit: int) -> list[Due]:
             or_(Export.next_at.is_(None), Export.next_at <= now, Export.export_date != Recording.export_date),
         )
         .order_by(Recording.export_date, Recording.id)
-        .limit(limit)
-        .with_for_update(of=Recording, skip_locked=True)
     )
+
+
+def take(session: Session, now: int, limit: int) -> list[Due]:
+    """Takes what is due: until ``LEASE_US`` from now it is this caller's."""
+    statement = _due(now).limit(limit).with_for_update(of=Recording, skip_locked=True)
     found = []
     for found_row in session.execute(statement).all():
         recording_id, integration_id, export_date = str(found_row[0]), str(found_row[1]), int(found_row[2] or 0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from earwitness.worker import batch_downloads, exports, imports, jobs, key_rotation, orphans
 from earwitness.worker.after_call import close_overdue
 from earwitness.worker.apply_policies import ApplyPolicies
 from earwitness.worker.bench import Bench as Bench
@@ -33,6 +34,15 @@ CHORES: tuple[Chore, ...] = (
     Chore("after-call work", 5.0, lambda bench: close_overdue(bench.database, bench.now_us())),
     Chore("policies", 2.0, ApplyPolicies()),
     Chore("retention", 1.0, Purge()),
+    Chore("bulk jobs", 1.0, jobs.go_on),
+    Chore("batch downloads", 1.0, batch_downloads.work),
+    Chore("uploads", 1.0, imports.work),
+    Chore("exports", 2.0, exports.work),
+    Chore("orphans of the spool", 60.0, orphans.rescue),
+    Chore("old orphans", 300.0, orphans.ExpireOrphans()),
+    Chore("deleted orphans", 2.0, orphans.bury_condemned),
+    Chore("key rotation", 60.0, key_rotation.rotate),
+    Chore("data keys", 10.0, key_rotation.rewrap),
 )
 """In the order in which they are done when several are due."""
 

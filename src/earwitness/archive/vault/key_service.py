@@ -68,7 +68,36 @@ class KeyService:
             raise KeyServiceError(f"the key service at {self.url} makes no key pairs; register one with its public key")
         return MadeKeyPair(keypair_id, public_key)
 
+    def greet(self) -> None:
+        """Asks for something that no service has, to see that it is there and knows us.
+
+        :raises KeyServiceError: it does not answer, or does not know us.
+        """
+        body = base64.b64encode(bytes(32)).decode()
+        status, _ = self._post({"keypairId": "earwitness-validation", "body": body})
+        if status not in (200, 400, 404, 409, 410, 422):
+            raise self._refusal(status)
+
     def _ask(self, document: dict[str, Any]) -> dict[str, Any]:
+        status, data = self._post(document)
+        if status != 200:
+            raise self._refusal(status)
+        try:
+            found = json.loads(data)
+        except ValueError as error:
+            raise KeyServiceError(f"the key service at {self.url} gave no JSON") from error
+        if not isinstance(found, dict):
+            raise KeyServiceError(f"the key service at {self.url} gave no JSON object")
+        return found
+
+    def _refusal(self, status: int) -> KeyServiceError:
+        if status in (401, 403):
+            return KeyServiceError(
+                f"the key service at {self.url} refused us ({status}): api id or key are wrong, or a clock is off"
+            )
+        return KeyServiceError(f"the key service at {self.url} answered {status}")
+
+    def _post(self, document: dict[str, Any]) -> tuple[int, bytes]:
         body = json.dumps(document).encode()
         payload = hawk.payload_hash(CONTENT_TYPE, body)
         try:
@@ -89,14 +118,4 @@ class KeyService:
                 status = reply.status_code
         except (httpx.HTTPError, httpx.InvalidURL, hawk.HawkError, UnicodeError) as error:
             raise KeyServiceError(f"the key service at {self.url} cannot be reached: {error}") from error
-        if status in (401, 403):
-            raise KeyServiceError(f"the key service at {self.url} refused us ({status}): api id or key are wrong")
-        if status != 200:
-            raise KeyServiceError(f"the key service at {self.url} answered {status}")
-        try:
-            found = json.loads(data)
-        except ValueError as error:
-            raise KeyServiceError(f"the key service at {self.url} gave no JSON") from error
-        if not isinstance(found, dict):
-            raise KeyServiceError(f"the key service at {self.url} gave no JSON object")
-        return found
+        return status, data
