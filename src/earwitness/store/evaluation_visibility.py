@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select, true
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, and_, case, exists, false, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access, Scope
@@ -43,10 +45,11 @@ def reached(access: Access, permission: str) -> ColumnElement[bool]:
 
 def held(session: Session, access: Access, row: Evaluation) -> frozenset[str]:
     """Actions that the subject's permissions give it on one evaluation."""
-    asked = list(PERMISSIONS.items())
-    statement = select(*(reached(access, permission) for _, permission in asked)).where(Evaluation.id == row.id)
-    found = session.execute(statement).one()
-    actions = {action for (action, _), holds in zip(asked, found, strict=True) if holds}
+    asked = [
+        case((reached(access, permission), 1), else_=0).label(action) for action, permission in PERMISSIONS.items()
+    ]
+    found = session.execute(select(*asked).where(Evaluation.id == row.id)).one()
+    actions = {action for action, holds in found._mapping.items() if holds}
     if takes_part(access, row):  # one's own work and one's own signature, in whatever division the call was
         own = (life.EDIT, life.EDIT_SCORE, life.SIGN_OFF)
         actions |= {action for action in own if access.allows(PERMISSIONS[action])}
@@ -57,6 +60,17 @@ def takes_part(access: Access, row: Evaluation) -> bool:
     """Whether the subject evaluates, has to do something, or is evaluated."""
     user_id = access.subject.user_id
     return user_id is not None and user_id in (row.agent_user_id, row.evaluator_user_id, row.assignee_user_id)
+
+
+def division_ids(session: Session, conversation_ids: Collection[str]) -> dict[str, list[str]]:
+    """Conversation id -> divisions that it touched, sorted; for evaluations that were found through ``visible_to``."""
+    statement = select(ConversationDivision.conversation_id, ConversationDivision.division_id).where(
+        ConversationDivision.conversation_id.in_(sorted(set(conversation_ids)))
+    )
+    found: dict[str, list[str]] = {}
+    for conversation_id, division_id in session.execute(statement.order_by(ConversationDivision.division_id)):
+        found.setdefault(conversation_id, []).append(division_id)
+    return found
 
 
 def _theirs(user_id: str) -> ColumnElement[bool]:
