@@ -43,7 +43,7 @@ def new_id() -> str:
 
 @dataclass
 class World:
-    """An organisation with two divisions, an administrator, a supervisor, two agents, a nobody, and a client."""
+    """An organisation with two divisions, an administrator, a supervisor, two agents who hear their own calls, a nobody, a client."""
 
     database: Database
     organization_id: str = field(default_factory=new_id)
@@ -90,6 +90,8 @@ class World:
                 session.flush()
                 if role_key is not None and division is not None:
                     self._grant(session, "user", user_id, role_key, division)
+                if role_key == "agent":
+                    self._grant(session, "user", user_id, "ownCalls", self.sales)
                 token = self.tokens[name] = f"token-of-{name}-{new_id()}"
                 oauth.add_token(session, token, Subject("user", user_id), at=NOW, expires_at=1 << 60)
             token = self.tokens["client"] = f"token-of-client-{new_id()}"

@@ -14,9 +14,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
-from earwitness.domain.access.condition import All, Any_, Condition
+from earwitness.domain.access.call import Call, reaches
 from earwitness.domain.conversation.events import EventError, parse_lines
 from earwitness.domain.conversation.timeline import Timeline, fold
+from earwitness.store import teams as team_store
 from earwitness.store import touched_divisions
 from earwitness.web.kernel.errors import ApiError
 from earwitness.web.kernel.services import Services
@@ -32,6 +33,8 @@ class Pending:
 
     timeline: Timeline
     divisions: frozenset[str]
+    teams: frozenset[str] = frozenset()
+    """Of its users (J13)."""
 
     @property
     def ended(self) -> bool:
@@ -57,7 +60,7 @@ def find(parts: Services, session: Session, conversation_id: str) -> Pending | N
         if away is not None:
             raise away
         return None
-    return Pending(timeline, _divisions(session, timeline))
+    return pending_of(session, timeline)
 
 
 def in_progress(parts: Services, session: Session) -> list[Pending]:
@@ -67,16 +70,19 @@ def in_progress(parts: Services, session: Session) -> list[Pending]:
     """
     found = [timeline for document in parts.edge.conversations() if (timeline := timeline_of(document)) is not None]
     found.sort(key=lambda timeline: (timeline.start, timeline.conversation_id))
-    return [Pending(timeline, _divisions(session, timeline)) for timeline in found if timeline.end is None]
+    return [pending_of(session, timeline) for timeline in found if timeline.end is None]
+
+
+def pending_of(session: Session, timeline: Timeline) -> Pending:
+    """A conversation that is in no table, with what decides who may see it."""
+    people = team_store.teams_of(session, _people(timeline))
+    return Pending(timeline, _divisions(session, timeline), frozenset(people.values()))
 
 
 def visible(pending: Pending, access: Access, permission: str) -> bool:
     """Whether the permission reaches the conversation."""
-    for scope in access.scopes_for(permission):
-        reached = scope.divisions.every or bool(scope.divisions.ids & pending.divisions)
-        if reached and (scope.condition is None or _holds(scope.condition, pending.timeline, access.subject.user_id)):
-            return True
-    return False
+    call = Call(pending.divisions, _people(pending.timeline), _queues(pending.timeline), pending.teams)
+    return reaches(access, permission, call)
 
 
 def took_part(pending: Pending, access: Access) -> bool:
@@ -84,24 +90,15 @@ def took_part(pending: Pending, access: Access) -> bool:
     return access.subject.user_id is not None and access.subject.user_id in _people(pending.timeline)
 
 
-def _holds(condition: Condition, timeline: Timeline, user_id: str | None) -> bool:
-    if isinstance(condition, All):
-        return all(_holds(term, timeline, user_id) for term in condition.terms)
-    if isinstance(condition, Any_):
-        return any(_holds(term, timeline, user_id) for term in condition.terms)
-    people = _people(timeline)
-    wanted = condition.users | ({user_id} if condition.current_user and user_id is not None else set())
-    return bool(wanted & people) or bool(condition.queues & _queues(timeline))
+def _people(timeline: Timeline) -> frozenset[str]:
+    people = (item for item in timeline.participants if item.purpose in AGENTS)
+    return frozenset(item.user_id for item in people if item.user_id is not None)
 
 
-def _people(timeline: Timeline) -> set[str]:
-    return {item.user_id for item in timeline.participants if item.user_id is not None and item.purpose in AGENTS}
-
-
-def _queues(timeline: Timeline) -> set[str]:
+def _queues(timeline: Timeline) -> frozenset[str]:
     segments = (segment for item in timeline.participants for segment in item.segments)
     of_segments = {segment.queue_id for segment in segments if segment.queue_id is not None}
-    return of_segments | {item.queue_id for item in timeline.participants if item.queue_id is not None}
+    return frozenset(of_segments | {item.queue_id for item in timeline.participants if item.queue_id is not None})
 
 
 def _flows(timeline: Timeline) -> set[str]:

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.conversation.timeline import Timeline
 from earwitness.store import access as access_store
-from earwitness.store import notification_channels, oauth, touched_divisions, users
+from earwitness.store import notification_channels, oauth, users
 from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import live, seen
 from earwitness.web.api.conversation_documents import call_document, conversation_document
@@ -166,19 +166,16 @@ class Hub:
         wanting = [(item, wanted) for item in self._all() if (wanted := _about(item, timeline))]
         if not wanting:
             return
-        parties = live.parties(timeline)
-        touched, references = await anyio.to_thread.run_sync(self._divisions, *parties)
-        pending, bodies = live.Pending(timeline, touched), _Bodies(timeline, references)
+        pending, references = await anyio.to_thread.run_sync(self._pending, timeline)
+        bodies = _Bodies(timeline, references)
         for listener, wanted in wanting:
             if live.visible(pending, listener.access, VIEW_CONVERSATIONS) or live.took_part(pending, listener.access):
                 bodies.put(listener, wanted)
 
-    def _divisions(
-        self, user_ids: frozenset[str], queue_ids: frozenset[str], flow_ids: frozenset[str]
-    ) -> tuple[frozenset[str], list[DivisionReference]]:
+    def _pending(self, timeline: Timeline) -> tuple[live.Pending, list[DivisionReference]]:
         with self._parts.database.reading() as session:
-            touched = touched_divisions.of(session, user_ids, queue_ids, flow_ids)
-            return touched, seen.references(session, set(touched))
+            pending = live.pending_of(session, timeline)
+            return pending, seen.references(session, set(pending.divisions))
 
     async def _tell_of_lost(self, conversation_id: str) -> None:
         """A conversation that ended while nobody was connected to the edge: how it ended is known to the store."""
