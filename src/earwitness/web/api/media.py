@@ -10,7 +10,7 @@ import functools
 import threading
 import urllib.parse
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
-from earwitness.archive.vault.errors import DestroyedError, NotSealedError, VaultError
+from earwitness.archive.vault.errors import DestroyedError, KeyServiceError, NotSealedError, VaultError
 from earwitness.archive.vault.reader import SealedItem
 from earwitness.domain.access import Subject
 from earwitness.domain.access.parts import Cut
@@ -34,7 +34,7 @@ from earwitness.web.api import recording_documents as documents
 from earwitness.web.api.recording_audit import note_stranger, note_subject
 from earwitness.web.kernel.byte_ranges import ByteRange, UnsatisfiableError, parse
 from earwitness.web.kernel.conversions import busy
-from earwitness.web.kernel.errors import ApiError, not_found
+from earwitness.web.kernel.errors import ApiError, not_found, unavailable
 from earwitness.web.kernel.operations import PUBLIC, Family
 from earwitness.web.kernel.services import Parts, Services, remote_address
 
@@ -143,7 +143,7 @@ async def _serve(request: Request, parts: Services, recording_id: str, file: str
     look = functools.partial(_look, request, parts, recording_id, file, body=body)
     found = await anyio.to_thread.run_sync(look)
     if isinstance(found, derived.Unmade):
-        with _refusals(recording_id):
+        with refusals(recording_id):
             await parts.conversions.done(found.derived_id, functools.partial(derived.make, parts, found))
         found = await anyio.to_thread.run_sync(look)
     if isinstance(found, derived.Unmade):
@@ -152,12 +152,15 @@ async def _serve(request: Request, parts: Services, recording_id: str, file: str
 
 
 @contextmanager
-def _refusals(recording_id: str) -> Iterator[None]:
+def refusals(recording_id: str) -> Iterator[None]:
     """What the vault says, as a reply."""
     try:
         yield
     except (DestroyedError, NotSealedError) as error:
         raise not_found("recording", recording_id) from error
+    except KeyServiceError as error:
+        log.error("web.key_service_away", recording_id=recording_id, error=str(error))
+        raise unavailable(f"The recording cannot be opened now: {error}") from error
     except VaultError as error:
         log.error("web.recording_unreadable", recording_id=recording_id, error=str(error))
         raise ApiError(500, "The recording cannot be read; it may have been damaged.") from error
@@ -173,26 +176,51 @@ def _look(request: Request, parts: Services, recording_id: str, file: str, *, bo
     if found is None or format_id is None or key not in documents.channel_keys(found.row):
         note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, allowed=False)
         raise not_found("recording", recording_id)
-    with _refusals(recording_id):
+    with refusals(recording_id):
         item = derived.find(parts, recording_id, key, format_id, found.row.channels, found.cut)
         if isinstance(item, derived.Unmade):
             return item
-        asked = request.headers.get("range") if _still(request, item) else None
-        try:
-            part = parse(asked, item.size)
-        except UnsatisfiableError as error:
-            raise ApiError(
-                416, f"The file has {item.size} bytes.", headers={"Content-Range": f"bytes */{item.size}"}
-            ) from error
-        span = part or ByteRange(0, item.size)
-        pieces = item.stream(span.start, span.end) if body else iter(())
-        first = next(pieces, b"")
-    signature, now = request.query_params.get("signature", ""), parts.clock.monotonic()
+
+        def tell(asked: str | None) -> None:
+            detail: dict[str, Any] = {"file": file, "range": asked}
+            if found.cut is not None:
+                detail["stretchesMs"] = [list(stretch) for stretch in found.cut.stretches]
+            note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, detail=detail)
+
+        return reply_with(request, parts, item, extension, body=body, tell=tell)
+
+
+def reply_with(
+    request: Request,
+    parts: Services,
+    item: SealedItem | derived.Repacked,
+    extension: str,
+    *,
+    body: bool,
+    tell: Callable[[str | None], None],
+) -> Response:
+    """A file, or the range of it that is asked for.
+
+    :param tell: writes the audit row before the first byte goes, given the ``Range`` header; called once a listener.
+    :raises VaultError: it cannot be read. :raises ApiError: 416.
+    """
+    asked = request.headers.get("range") if _still(request, item) else None
+    try:
+        part = parse(asked, item.size)
+    except UnsatisfiableError as error:
+        raise ApiError(
+            416, f"The file has {item.size} bytes.", headers={"Content-Range": f"bytes */{item.size}"}
+        ) from error
+    span = part or ByteRange(0, item.size)
+    pieces = item.stream(span.start, span.end) if body else iter(())
+    first = next(pieces, b"")
+    address, signature, now = (
+        remote_address(request),
+        request.query_params.get("signature", ""),
+        parts.clock.monotonic(),
+    )
     if body and _heard.is_new(address, signature, now):
-        detail: dict[str, Any] = {"file": file, "range": asked}
-        if found.cut is not None:
-            detail["stretchesMs"] = [list(stretch) for stretch in found.cut.stretches]
-        note_subject(parts, subject, address, "listen", "recording", recording_id, conversation_id, detail=detail)
+        tell(asked)
         _heard.add(address, signature, now)
     headers = {
         "Accept-Ranges": "bytes",
