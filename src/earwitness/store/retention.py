@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, not_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from earwitness.store import protection, retention_tasks
@@ -32,6 +32,8 @@ DAY_US = 86_400_000_000
 DELETED = "DELETED"
 ARCHIVE_MEDIUM = "CLOUDARCHIVE"
 SYSTEM = "system"
+EXPORT_GRACE_US = 3_600_000_000
+"""How long a due export may keep a recording beyond its delete date."""
 BY_DATE = "its delete date"
 BY_MAXIMUM = "the organisation's maximum"
 _CHUNK = 500
@@ -69,7 +71,11 @@ def due(session: Session, now: int, limit: int) -> list[Due]:
     """
     unprotected = not_(protection.is_protected(Recording.conversation_id))
     dated = select(Recording.id).where(
-        NOT_DELETED, Recording.delete_date.is_not(None), Recording.delete_date <= now, Recording.role != ADHOC
+        NOT_DELETED,
+        Recording.delete_date.is_not(None),
+        Recording.delete_date <= now,
+        Recording.role != ADHOC,
+        not_(_awaits_export(now)),
     )
     statement = dated.where(unprotected).order_by(Recording.delete_date, Recording.id).limit(limit)
     found = [Due(recording_id, BY_DATE) for recording_id in session.scalars(statement)]
@@ -81,6 +87,17 @@ def due(session: Session, now: int, limit: int) -> list[Due]:
     aged = session.scalars(old.order_by(Recording.created_at, Recording.id).limit(limit))
     found += [Due(recording_id, BY_MAXIMUM) for recording_id in aged if recording_id not in known]
     return found[:limit]
+
+
+def _awaits_export(now: int) -> ColumnElement[bool]:
+    """It was to be exported before it is deleted, and that has not been done yet; but not for ever."""
+    exported = func.coalesce(Recording.exported_date, 0)
+    return and_(
+        Recording.delete_date > now - EXPORT_GRACE_US,
+        Recording.export_integration_id.is_not(None),
+        func.coalesce(Recording.export_date, now + 1) <= now,
+        exported < func.coalesce(Recording.export_date, 0),
+    )
 
 
 def ask_to_delete(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earwitness.web.api.retention import deletion, kept, maximum, protections
+from earwitness.web.api.retention import deletion, jobs, kept, maximum, protections
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = (deletion.family, protections.family, maximum.family, kept.family)
+FAMILIES: tuple[Family, ...] = (deletion.family, protections.family, maximum.family, kept.family, jobs.family)

@@ -86,7 +86,7 @@ def check(row: Recording, new: Mapping[str, int | None], now: int) -> None:
     after = {name: new.get(name, getattr(row, name)) for name in NAMES}
     deleted = after["delete_date"]
     pending = {"archive_date": after["archive_date"]}
-    if row.exported_date is None or "export_date" in new:
+    if "export_date" in new or row.exported_date is None or row.exported_date < (row.export_date or 0):
         pending["export_date"] = after["export_date"]
     for name, value in pending.items():
         if value is None or deleted is None or not {name, "delete_date"} & new.keys():
