@@ -70,7 +70,7 @@ class Carrier:
                 if isinstance(action, AssignMetered):
                     return {**told, **self._metered(policy, action, form_id, planned.agent_id)}
                 return {**told, **self._evaluation(policy, action.evaluator_id, form_id, planned.agent_id)}
-        except evaluations.CannotAssignError as error:
+        except ValueError as error:  # CannotAssignError, or a form of another version that nobody understands
             return {**told, "done": False, "why": str(error)}
 
     def _form(self, form: Form) -> str | None:
@@ -156,7 +156,8 @@ class Carrier:
             return {**told, "done": False, "why": "the integration is gone"}
         free = [row for row in self._recordings if row.export_date is None and row.exported_date is None]
         if not free:
-            return {**told, "done": False, "why": "the recordings go to another integration already"}
+            same = all(row.export_integration_id == action.integration_id for row in self._recordings)
+            return {**told, "done": False, "why": f"the recordings go {'there' if same else 'elsewhere'} already"}
         for row in free:
             row.export_date, row.export_integration_id = self._now, action.integration_id
         self.exported = True
