@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
+from sqlalchemy import delete
 
 from earwitness.store.tables import Grant, User
 
@@ -74,6 +75,8 @@ class Desk:
         self.site, self.world = site, site.world
         self.conversation_id, self.recording_id = recorded.store_call(site)
         with self.world.database.transaction() as session:
+            own_calls = {"role_id": self.world.roles["ownCalls"], "subject_id": self.world.users["agent"]}
+            session.execute(delete(Grant).filter_by(**own_calls))
             session.merge(
                 Grant(
                     id="evaluator",

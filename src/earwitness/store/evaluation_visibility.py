@@ -4,6 +4,8 @@
   users are agents, queues those of the agent's part, teams the agent's at the time; ``Evaluated`` is one's own work, or
   what was released about oneself.
 - Who evaluates, whose turn it is, and who calibrates sees what is theirs, in whatever division.
+- Whoever has a part in a calibration and has not finished it does not see those of the others: it would be no
+  comparison.
 - The agent sees it once it is released, and nobody sees an evaluation of oneself before, whatever the role.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, and_, case, exists, false, not_, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from earwitness.domain.access import Access, Scope
 from earwitness.domain.access.condition import All, Any_, Condition, Evaluated
@@ -34,7 +36,11 @@ def visible_to(access: Access, *permissions: str, deleted: bool = False) -> Colu
     if user_id is not None:
         released = Evaluation.released_at.is_not(None)
         of_oneself = Evaluation.agent_user_id == user_id
-        found = and_(or_(found, _theirs(user_id), and_(of_oneself, released)), or_(not_(of_oneself), released))
+        found = and_(
+            or_(found, _theirs(user_id), and_(of_oneself, released)),
+            or_(not_(of_oneself), released),
+            not_(_would_sway(user_id)),
+        )
     return found if deleted else and_(Evaluation.deleted_at.is_(None), found)
 
 
@@ -74,10 +80,28 @@ def division_ids(session: Session, conversation_ids: Collection[str]) -> dict[st
 
 
 def _theirs(user_id: str) -> ColumnElement[bool]:
-    calibrates = exists(
+    return or_(Evaluation.evaluator_user_id == user_id, Evaluation.assignee_user_id == user_id, _calibrates(user_id))
+
+
+def _would_sway(user_id: str) -> ColumnElement[bool]:
+    """Another one's evaluation in a calibration in which one has not finished one's own."""
+    mine = aliased(Evaluation)
+    unfinished = exists(
+        select(1).where(
+            mine.calibration_id == Evaluation.calibration_id,
+            mine.evaluator_user_id == user_id,
+            mine.status.in_((life.PENDING, life.INPROGRESS)),
+            mine.deleted_at.is_(None),
+        )
+    )
+    others = and_(Evaluation.calibration_id.is_not(None), Evaluation.evaluator_user_id != user_id)
+    return and_(others, unfinished, not_(_calibrates(user_id)))
+
+
+def _calibrates(user_id: str) -> ColumnElement[bool]:
+    return exists(
         select(1).where(Calibration.id == Evaluation.calibration_id, Calibration.calibrator_user_id == user_id)
     )
-    return or_(Evaluation.evaluator_user_id == user_id, Evaluation.assignee_user_id == user_id, calibrates)
 
 
 def _scope(scope: Scope, user_id: str | None) -> ColumnElement[bool]:

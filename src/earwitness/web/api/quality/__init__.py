@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from earwitness.web.api.quality import evaluations, forms, published_forms
+from earwitness.web.api.quality import activity, calibrations, evaluations, forms, published_forms, scoring
 from earwitness.web.kernel.operations import Family
 
 FAMILIES: tuple[Family, ...] = (
     forms.family,
     published_forms.family,
     evaluations.family,
+    scoring.family,
+    activity.family,
+    calibrations.family,
     forms.older,
     published_forms.older,
 )

@@ -58,7 +58,7 @@ def create_evaluation(
     shown = _shown(expand)
     now = parts.clock.now_us()
     with parts.database.transaction() as session:
-        conversation = _conversation(parts, session, caller, conversationId)
+        conversation = visible_conversation(parts, session, caller, conversationId)
         if body.conversation is not None and body.conversation.id not in (None, conversationId):
             raise bad_request("conversation.id is not that of the address.", "conversation.id", "invalid.value")
         form_id = _required(body.evaluation_form, "evaluationForm.id")
@@ -284,7 +284,7 @@ def _find(
     return row if row is not None and row.conversation_id == conversation_id else None
 
 
-def _conversation(parts: Services, session: Session, caller: Caller, conversation_id: str) -> Conversation:
+def visible_conversation(parts: Services, session: Session, caller: Caller, conversation_id: str) -> Conversation:
     """The conversation, which must be there for who has it evaluated.
 
     :raises ApiError: 404; 409, it is still going on.
