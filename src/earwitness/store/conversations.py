@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from earwitness.domain.access import Access
-from earwitness.store.paging import Page, page_of
 from earwitness.store.tables import Conversation, ConversationDivision, Participant
 from earwitness.store.visibility import VIEW_CONVERSATIONS, conversations_visible_to
 
@@ -26,32 +25,6 @@ def get(
         Conversation.id == conversation_id, conversations_visible_to(access, permission)
     )
     return session.scalars(statement.options(undefer(Conversation.events))).first()
-
-
-def listing(
-    session: Session,
-    access: Access,
-    *,
-    since: int | None = None,
-    until: int | None = None,
-    user_id: str | None = None,
-    direction: str | None = None,
-    number: int = 1,
-    size: int = 25,
-) -> Page[Conversation]:
-    """A page of conversations by start, newest first; ``since`` inclusive, ``until`` exclusive, UTC microseconds."""
-    statement = select(Conversation).where(conversations_visible_to(access))
-    if since is not None:
-        statement = statement.where(Conversation.started_at >= since)
-    if until is not None:
-        statement = statement.where(Conversation.started_at < until)
-    if direction is not None:
-        statement = statement.where(Conversation.direction == direction)
-    if user_id is not None:
-        statement = statement.where(
-            exists(select(1).where(Participant.conversation_id == Conversation.id, Participant.user_id == user_id))
-        )
-    return page_of(session, statement.order_by(Conversation.started_at.desc(), Conversation.id), number, size)
 
 
 def participants(session: Session, conversation: Conversation) -> Sequence[Participant]:

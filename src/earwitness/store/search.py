@@ -178,7 +178,7 @@ class _Walk:
         self._session, self._down = session, down
         self._first = since if since is not None else FIRST
         self._last = until - 1 if until is not None else LAST
-        self._where = and_(true(), conversations_visible_to(access, permission), *(item.where for item in filters))
+        self._visible, self._filters = conversations_visible_to(access, permission), filters
         candidates = [lists_of(access, permission), *(item.lists for item in filters if item.lists is not None)]
         self._nothing = any(lists is not None and not lists for lists in candidates)
         self._candidates = list(dict.fromkeys(candidates))
@@ -231,6 +231,11 @@ class _Walk:
         known = {row.id: row for row in self._session.scalars(statement.options(defer(Conversation.timeline)))}
         return [known[key] for key in ids if key in known]
 
+    def _conditions(self, lists: Lists) -> list[ColumnElement[bool]]:
+        """What must hold of each candidate. ``IS TRUE`` keeps a planner from beginning with anything but the window."""
+        asked = [item.where for item in self._filters if not (item.exact and item.lists == lists)]
+        return [condition.is_(true()) for condition in (self._visible, *asked)]
+
     def _edge(self, lists: Lists, start: int, window: int) -> int:
         """How far a window reaches that has about ``window`` candidates at most, and those of one instant."""
         sources = [_all_times()] if lists is None else [_times(term) for term in lists]
@@ -254,7 +259,9 @@ class _Walk:
             inner = _members(lists, low, high).limit(window + len(lists) * LEAST + TIES)
         there = inner.cte("there").prefix_with("MATERIALIZED", dialect="postgresql")
         at, key = Conversation.started_at, Conversation.id
-        statement: Any = select(key, at).select_from(there.join(Conversation, key == there.c.id)).where(self._where)
+        statement: Any = (
+            select(key, at).select_from(there.join(Conversation, key == there.c.id)).where(*self._conditions(lists))
+        )
         if after is not None:
             beyond = at < after.started_at if self._down else at > after.started_at
             same = key < after.conversation_id if self._down else key > after.conversation_id

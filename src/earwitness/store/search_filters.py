@@ -29,6 +29,8 @@ class Filter:
     where: ColumnElement[bool]
     lists: tuple[str, ...] | None = None
     """Terms whose lists together hold every conversation that fits; None: none is known."""
+    exact: bool = False
+    """Whatever is in the lists fits."""
 
 
 def term_in(wanted: Sequence[str]) -> ColumnElement[bool]:
@@ -47,7 +49,7 @@ def term_in(wanted: Sequence[str]) -> ColumnElement[bool]:
 def any_term(wanted: Iterable[str]) -> Filter:
     """Conversations with one of these terms."""
     each = tuple(dict.fromkeys(wanted))
-    return Filter(term_in(each), each)
+    return Filter(term_in(each), each, exact=True)
 
 
 def users(ids: Iterable[str]) -> Filter:

@@ -17,6 +17,7 @@ from earwitness.store.tables import (
     ConversationQueue,
     ConversationTeam,
     ConversationTerm,
+    Participant,
 )
 
 
@@ -69,12 +70,16 @@ def _terms(session: Session, row: Conversation) -> list[str]:
     given = select(AfterCallWork.code_id).where(
         AfterCallWork.conversation_id == row.id, AfterCallWork.code_id.is_not(None)
     )
+    of_users = select(Participant.user_id).where(
+        Participant.conversation_id == row.id, Participant.purpose.in_(terms.AGENTS), Participant.user_id.is_not(None)
+    )
     return terms.of(
         terms.facts_of(
             ani=row.ani,
             dnis=row.dnis,
             timeline=row.timeline,
             why=row.why,
+            users=[user_id for user_id in session.scalars(of_users) if user_id is not None],
             divisions=session.scalars(of_divisions).all(),
             queues=session.scalars(of_queues).all(),
             teams=session.scalars(of_teams).all(),

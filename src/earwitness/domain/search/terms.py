@@ -113,6 +113,7 @@ def facts_of(
     dnis: str,
     timeline: Mapping[str, Any],
     why: Sequence[Mapping[str, Any]],
+    users: Iterable[str],
     divisions: Iterable[str],
     queues: Iterable[str],
     teams: Iterable[str],
@@ -122,6 +123,7 @@ def facts_of(
 
     :param timeline: its folded document.
     :param why: its decisions, each with ``reasons``.
+    :param users: the organisation's people (``AGENTS``) who took part.
     :param wrapups: codes that were given after the call; those in the time line are added.
     """
     people = [person for person in timeline.get("participants") or [] if isinstance(person, dict)]
@@ -130,7 +132,7 @@ def facts_of(
     addresses = [ani, dnis, *(part.get("address") for part in [*people, *legs])]
     return Facts(
         divisions=divisions,
-        users={person["user_id"] for person in people if person.get("user_id") and person.get("purpose") in AGENTS},
+        users=users,
         queues=queues,
         teams=teams,
         wrapups={str(code) for code in [*wrapups, *given] if code},

@@ -8,8 +8,7 @@ from fastapi import Query, Response
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
-from earwitness.store import audit, later_facts
-from earwitness.store import conversations as conversation_store
+from earwitness.store import audit, later_facts, search
 from earwitness.store.visibility import VIEW_CONVERSATIONS
 from earwitness.web.api import call_control, live
 from earwitness.web.api import conversation_documents as documents
@@ -27,6 +26,8 @@ from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Conversations")
+DEEPEST = 10_000
+"""Calls of the past that can be paged through at once."""
 
 
 class ConversationChange(RequestBody):
@@ -87,14 +88,20 @@ def call_history(
     interval: Annotated[str | None, Query(description="start/end, ISO 8601")] = None,
     expand: CommaList = None,
 ) -> Listing[CallHistoryConversation]:
-    """Calls of the past that the caller took part in or may see, newest first."""
+    """Calls of the past that the caller took part in or may see, newest first.
+
+    ``total`` is exact up to 10,000 and says 10,000 beyond: what is older is asked for by ``interval``.
+    """
     since, until = _interval(interval)
     with parts.database.reading() as session:
-        found = conversation_store.listing(
-            session, caller.access, since=since, until=until, number=page.number, size=page.size
-        )
-        part = [history_document(later_facts.timeline_of(session, row)) for row in found.items]
-        return page.envelope(part, found.total)
+        if page.offset + page.size > DEEPEST:
+            raise bad_request(f"The newest {DEEPEST} can be paged through; older ones by interval.", "pageNumber")
+        found = search.numbered(session, caller.access, (), page.number, page.size, since=since, until=until)
+        total = page.offset + len(found.rows)
+        if found.next is not None or not found.rows:
+            total = search.count(session, caller.access, since=since, until=until, most=DEEPEST).total
+        part = [history_document(later_facts.timeline_of(session, row)) for row in found.rows]
+        return page.envelope(part, total)
 
 
 @family.operation(

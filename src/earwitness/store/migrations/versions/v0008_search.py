@@ -120,6 +120,10 @@ def _fill() -> None:
     put = sa.text("INSERT INTO conversation_terms (term, started_at, conversation_id) VALUES (:term, :at, :id)")
     while rows := connection.execute(page, {"last": last, "n": AT_ONCE}).all():
         ids = [row.id for row in rows]
+        users = _column(
+            ids,
+            "SELECT conversation_id, CASE WHEN purpose IN ('user', 'agent') THEN user_id END FROM participants",
+        )
         divisions = _column(ids, "SELECT conversation_id, division_id FROM conversation_divisions")
         queues = _column(ids, "SELECT conversation_id, queue_id FROM conversation_queues")
         teams = _column(ids, "SELECT conversation_id, team_id FROM conversation_teams")
@@ -128,6 +132,7 @@ def _fill() -> None:
         for row in rows:
             facts = terms.facts_of(
                 ani=row.ani, dnis=row.dnis, timeline=_document(row.timeline), why=_document(row.why),
+                users=users.get(row.id, []),
                 divisions=divisions.get(row.id, []), queues=queues.get(row.id, []), teams=teams.get(row.id, []),
                 wrapups=codes.get(row.id, []),
             )  # fmt: skip
