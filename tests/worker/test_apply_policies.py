@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from earwitness.store import after_call_work, audit, integrations, internal, policies, policy_applying, retention
 from earwitness.store.database import Database
@@ -25,6 +26,7 @@ from earwitness.store.tables import (
     RetentionPolicy,
     User,
 )
+from earwitness.worker import apply_policies
 from earwitness.worker.apply_policies import ApplyPolicies
 from earwitness.worker.bench import Bench
 
@@ -398,8 +400,7 @@ def test_applied_once_and_a_crash_anywhere_is_as_if_it_had_not_begun(
     make_sqlite_house: Callable[[], House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails at the n-th statement of the transaction, for every n: all or nothing, and then all, once."""
-    from sqlalchemy import event
-
+    monkeypatch.setattr(apply_policies, "log", Mock())  # tracebacks by the dozen take their time to print
     failures = 0
     for stop_at in range(1, 100):
         house = make_sqlite_house()
