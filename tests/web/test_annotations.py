@@ -80,7 +80,7 @@ def test_g16_rights(sqlite_site, recorded):
         api(sqlite_site, "other").get_conversation_recording_annotations(*call)
     assert caught.value.status == 404
     with sqlite_site.world.database.transaction() as session:
-        role = sqlite_site.world.roles["agent"]
+        role = sqlite_site.world.roles["ownCalls"]
         sql = "UPDATE roles SET permission_policies = replace(permission_policies, 'annotation', 'nothing')"
         session.connection().exec_driver_sql(f"{sql} WHERE id = '{role}'")
     kept = own.get_conversation_recording_annotations(*call)

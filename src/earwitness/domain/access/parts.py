@@ -176,7 +176,7 @@ def annotations_within(annotations: Iterable[Mapping[str, Any]], cut: Cut) -> li
             if at is None:
                 continue
             moved["realtimeLocation"] = at + paused
-            if at > 0 or int(stored.get("realtimeLocation") or 0) > 0:
+            if at > 0:  # one before all that is heard moves nothing
                 paused += int(stored.get("durationMs") or 0)
         else:
             span = cut.span(place, length)
