@@ -32,7 +32,7 @@ SECURE_HEADERS = {
 """Set where the reply has none of its own."""
 
 
-LARGE = "/api/v2/earwitness/uploads/prompts/"
+LARGE = "/api/v2/earwitness/uploads/"
 """Bodies that are streamed to the disk."""
 HEALTH = "/api/v2/earwitness/health"
 """Who restarts the service when it does not answer must not be made to wait."""
