@@ -34,6 +34,17 @@ Packet = tuple[int, bytes]
 """(arrival µs, RTP packet)"""
 
 
+class Rtcp(bytes):
+    """An RTCP packet among RTP packets."""
+
+
+def report(at_us: int, ssrc: int, ntp_s: float, timestamp: int) -> Packet:
+    """A sender report (RFC 3550 §6.4.1) with an SDES packet behind it."""
+    clock = (int(ntp_s), int(ntp_s % 1 * 2**32))
+    sent = struct.pack("!BBHIIIIII", 0x80, 200, 6, ssrc, *clock, timestamp & 0xFFFFFFFF, 0, 0)
+    return at_us, Rtcp(sent + struct.pack("!BBHIBB2s", 0x81, 202, 2, ssrc, 1, 0, b""))
+
+
 def rtp(payload_type: int, seq: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool = False) -> bytes:
     return (
         struct.pack("!BBHII", 0x80, payload_type | 0x80 * marker, seq & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
@@ -94,7 +105,7 @@ def talk(
 def write_tape(path: Path, packets: list[Packet], start_us: int = START_US) -> None:
     path.write_bytes(
         encode_header(start_us, "127.0.0.1", 5004)
-        + b"".join(encode_record(data, (at - start_us) // 1000) for at, data in packets)
+        + b"".join(encode_record(data, (at - start_us) // 1000, rtcp=isinstance(data, Rtcp)) for at, data in packets)
     )
 
 

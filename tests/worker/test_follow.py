@@ -235,6 +235,36 @@ def test_a_short_call_is_not_followed(make_call: Any, tmp_path: Path) -> None:
     assert (out, rendering, why) == (b"", None, "not followed yet")
 
 
+def test_sender_reports_on_the_tape_change_nothing_about_that(make_call: Any, tmp_path: Path) -> None:
+    call = _long_call(make_call)
+    for path in call.folder.glob("*.rtpdump"):
+        _report(path)
+    followed, rendering, why = _follow(call, tmp_path, SECOND, cut=11)
+    batch, expected = _batch(call.folder)
+    assert why == ""
+    assert rendering is not None
+    assert followed == batch
+    assert _same(rendering, expected)
+    assert [channel.packets for channel in expected.sheet.channels] == [43 * 50] * 2
+    assert [channel.malformed for channel in expected.sheet.channels] == [0, 0]
+
+
+def _report(path: Path) -> None:
+    """Puts a sender report before every 240th packet of a tape file."""
+    data = path.read_bytes()
+    at = data.index(b"\n") + 17
+    out, number = [data[:at]], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        if number % 240 == 0:
+            sent = b"\x80\xc8\0\x06" + data[at + 16 : at + 20] + number.to_bytes(4, "big") + bytes(4)
+            sent += data[at + 12 : at + 16] + bytes(8)
+            out.append((8 + len(sent)).to_bytes(2, "big") + b"\0\0" + data[at + 4 : at + 8] + sent)
+        out.append(data[at : at + size])
+        at, number = at + size, number + 1
+    path.write_bytes(b"".join(out))
+
+
 def test_no_look_is_in_vain_and_none_too_late(make_call: Any, tmp_path: Path) -> None:
     """Whoever looks when told to renders a block at each look, as soon as it is final."""
     create_keys(tmp_path / "keys")

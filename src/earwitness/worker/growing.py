@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earwitness.archive.render.packets import Packets, join, read_headers
+from earwitness.archive.render.packets import Packets, join, of_tape, read_headers
 from earwitness.domain.conversation.events import Event, parse
 from earwitness.media.tape import reader
 from earwitness.media.tape.format import TapeError
@@ -23,7 +23,7 @@ class GrowingTape:
         self.payload_types: set[int] = set()
         """Of every RTP packet read."""
         self.last_us: int | None = None
-        """Arrival of the last packet read, UTC microseconds."""
+        """Arrival of the last RTP packet read, UTC microseconds."""
         self.damaged = False
         """Not a tape file; nothing more is read."""
         self._head = b""
@@ -57,12 +57,12 @@ class GrowingTape:
             return
         self._position += tape.good_bytes - len(self._head)
         self._head = self._head or fresh[: tape.header.size]
-        packets = Packets(tape.data, tape.offsets, tape.lengths, tape.arrival_us)
-        packets = packets.select(~tape.rtcp)
-        if len(packets):
-            self.last_us = int(packets.arrival_us[-1])
-            self.payload_types.update(np.unique(read_headers(packets).payload_type).tolist())
-            self._waiting = join(self._waiting, packets)
+        packets = of_tape(tape)
+        media, _ = packets.divided()
+        if len(media):
+            self.last_us = int(media.arrival_us[-1])
+            self.payload_types.update(np.unique(read_headers(media).payload_type).tolist())
+        self._waiting = join(self._waiting, packets)
 
     def take(self) -> Packets:
         """Packets that were read and not taken yet, in the order of the file."""

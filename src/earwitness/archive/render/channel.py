@@ -24,6 +24,7 @@ from earwitness.archive.render.columns import Pending, gather, groups, merge
 from earwitness.archive.render.coverage import BRIDGE_MS, Coverage
 from earwitness.archive.render.packets import Headers, Packets, join, read_headers
 from earwitness.archive.render.plan import Codec, MediaEpoch
+from earwitness.archive.render.reports import SenderReport, read_reports
 from earwitness.archive.render.sheet import ChannelSheet
 
 I16 = NDArray[np.int16]
@@ -89,6 +90,7 @@ class Channel:
         """Samples that left."""
         self._pending: list[Pending] = []
         self._sources: dict[int, placing.Source] = {}
+        self._reports: list[SenderReport] = []
         self._codecs: list[Codec] = []
         self._decoders: dict[tuple[int, int], codecs.Decoder] = {}
         self._last_seq: dict[int, int] = {}
@@ -98,7 +100,9 @@ class Channel:
 
     def feed(self, packets: Packets) -> None:
         """Takes packets in order of arrival."""
-        self.queue = join(self.queue, packets)
+        media, rtcp = packets.divided()
+        self._reports += read_reports(rtcp)
+        self.queue = join(self.queue, media)
         self._sorted = bool((self.queue.arrival_us[1:] >= self.queue.arrival_us[:-1]).all())
 
     def advance(self, now_us: int) -> list[I16]:
@@ -106,7 +110,9 @@ class Channel:
         lines = []
         while self.next_us <= now_us:
             self.blocks += 1
-            self._place(self.from_us + self.blocks * placing.BLOCK_US, last=False)
+            until_us = self.from_us + self.blocks * placing.BLOCK_US
+            self._place(until_us, last=False)
+            self._take_reports(until_us)
             lines += self._write_up_to(self.blocks if self._eager else self.blocks - 1)
         return lines
 
@@ -215,6 +221,16 @@ class Channel:
             ext_seq,
         )
         self._pending.append(pending.select(keep & ~late))
+
+    def _take_reports(self, until_us: int) -> None:
+        """What senders said by the end of a block, for the next one."""
+        due = [report for report in self._reports if report.arrival_us < until_us]
+        self._reports = [report for report in self._reports if report.arrival_us >= until_us]
+        for report in due:
+            source = self._sources.get(report.ssrc)
+            if source is not None and self._clock:
+                media_us = source.media_at(report.timestamp, self._clock)
+                source.clock.take(media_us, report.ntp_us, float(report.arrival_us - self.from_us))
 
     def _codec_columns(self, headers: Headers, arrival: I64) -> tuple[I64, I64]:
         """Index of codec and kind of each packet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +30,23 @@ class Packets:
     """(N,) bytes of each."""
     arrival_us: I64
     """(N,) UTC µs."""
+    rtcp: NDArray[np.bool_] | None = None
+    """(N,) which are RTCP; None: none of them."""
 
     def __len__(self) -> int:
         return len(self.offset)
 
     def select(self, which: slice | NDArray[np.bool_] | I64) -> Packets:
         """Some of them; the buffer is shared."""
-        return Packets(self.buffer, self.offset[which], self.length[which], self.arrival_us[which])
+        rtcp = None if self.rtcp is None else self.rtcp[which]
+        return Packets(self.buffer, self.offset[which], self.length[which], self.arrival_us[which], rtcp)
+
+    def divided(self) -> tuple[Packets, Packets]:
+        """Media, and RTCP."""
+        if self.rtcp is None:
+            return self, Packets.empty()
+        media, reports = self.select(~self.rtcp), self.select(self.rtcp)
+        return replace(media, rtcp=None), reports
 
     @staticmethod
     def empty() -> Packets:
@@ -61,11 +71,17 @@ def join(first: Packets, second: Packets) -> Packets:
         buffer, shift = first.buffer, 0
     else:
         buffer, shift = np.concatenate([first.buffer, second.buffer]), len(first.buffer)
+    rtcp = None
+    if first.rtcp is not None or second.rtcp is not None:
+        none = np.zeros(max(len(first), len(second)), dtype=np.bool_)
+        halves = (none[: len(half)] if half.rtcp is None else half.rtcp for half in (first, second))
+        rtcp = np.concatenate(list(halves))
     return Packets(
         buffer,
         np.concatenate([first.offset, second.offset + shift]),
         np.concatenate([first.length, second.length]),
         np.concatenate([first.arrival_us, second.arrival_us]),
+        rtcp,
     )
 
 
@@ -141,12 +157,16 @@ def _heads(buffer: U8, at: I64) -> U8:
 
 
 def read_tape(path: Path) -> Packets:
-    """Reads a tape file. One that is missing, or none of ours, has no packets; a cut end is left out; RTCP too."""
+    """Reads a tape file. One that is missing, or none of ours, has no packets; a cut end is left out."""
     try:
         tape = reader.read(path)
     except (OSError, TapeError) as error:
         if not isinstance(error, FileNotFoundError):
             log.warning("tape file unreadable", file=path.name, error=str(error))
         return Packets.empty()
-    packets = Packets(tape.data, tape.offsets, tape.lengths, tape.arrival_us)
-    return packets.select(~tape.rtcp) if tape.rtcp.any() else packets
+    return of_tape(tape)
+
+
+def of_tape(tape: reader.Tape) -> Packets:
+    """The packets of a tape file."""
+    return Packets(tape.data, tape.offsets, tape.lengths, tape.arrival_us, tape.rtcp if tape.rtcp.any() else None)

@@ -17,7 +17,8 @@ undecided           short and at the end of the block                           
 new time base       everything else: timestamps restarted, paused, or nonsense  by its own arrival: a new offset
 ==================  ==========================================================  =====================================
 
-The offset follows the least transit of the last blocks (clock drift), by ``SLEW_US`` a block at the most. Nothing here
+The offset follows the least transit of the last blocks (clock drift), by ``SLEW_US`` a block at the most; upwards by
+``DRIFT_US`` only while the sender's reports say that it did not pause (``reports``). Nothing here
 depends on how packets were cut into calls, only on blocks, so following a live call gives the bytes of the batch.
 """
 
@@ -31,6 +32,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earwitness.archive.render.reports import SenderClock
+
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
@@ -39,6 +42,10 @@ JUMP_US = 300_000.0
 NEAR_US = 100_000.0
 DELAY_US = 10_000_000.0
 SLEW_US = 10_000.0
+DRIFT_US = BLOCK_US * 200e-6
+"""Clocks drift no further in a block."""
+DELAYED_US = 10_000.0
+"""Further from the offset than clocks bring a block: a change of the network's delay."""
 DEAD_BAND_US = 2_000.0
 SHORT = 5
 YOUNG = 100
@@ -68,6 +75,15 @@ class Source:
     """(µs, least transit) of each block since the last new time base: clock drift."""
     jumps: int = 0
     started: bool = False
+    clock: SenderClock = field(default_factory=SenderClock)
+
+    def media_at(self, timestamp: int, clock: int) -> float:
+        """Media time of an RTP timestamp near the last packet's.
+
+        :param clock: Hz.
+        """
+        step = (timestamp - self.timestamp + (1 << 31)) % (1 << 32) - (1 << 31)
+        return self.media_us + step * 1e6 / clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +153,7 @@ def place(
             tracked = [least]
         assert source.offset is not None
         if begin == 0 and len(bounds) == 2 and tracked:
-            _follow(source, tracked[0], sample_us)
+            _follow(source, tracked[0], sample_us, float(arrival_us[0]))
         start_us[begin:end] = media[begin:end] + source.offset
         segment[begin:end] = source.segment
         deviation[begin:end] = transit[begin:end] - source.offset
@@ -146,7 +162,7 @@ def place(
         source.seq, source.timestamp, source.started = int(ext_seq[last]), int(timestamp[last]), True
         source.media_us, source.transit = float(media[last]), float(transit[last])
         if tracked:
-            source.trend.append((float(arrival_us[last]), min(tracked)))
+            _note_trend(source, min(tracked), float(arrival_us[0]), float(arrival_us[last]))
     late = np.maximum(deviation[:taken], 0.0)
     return Placed(taken, start_us[:taken], ext_seq[:taken], segment[:taken], late, step[:taken])
 
@@ -188,8 +204,21 @@ def _rebase(source: Source, least: float, count: int, sample_us: float) -> None:
     source.trend.clear()
 
 
-def _follow(source: Source, least: float, sample_us: float) -> None:
-    """Lets the offset follow the clock of the source."""
+def _note_trend(source: Source, least: float, from_us: float, at_us: float) -> None:
+    """Notes the least transit of a block, unless it was the network that changed it."""
+    if source.offset is not None and abs(least - source.offset) > DELAYED_US and source.clock.steady(from_us):
+        if least < source.offset:
+            source.trend.clear()
+        return
+    source.trend.append((at_us, least))
+
+
+def _follow(source: Source, least: float, sample_us: float, at_us: float) -> None:
+    """Lets the offset follow the clock of the source.
+
+    While the sender's reports say that its media time runs with its clock, what comes later and later than clocks can
+    drift is the network's doing.
+    """
     assert source.offset is not None
     young = source.fitted < YOUNG
     source.minima.append(least)
@@ -197,5 +226,7 @@ def _follow(source: Source, least: float, sample_us: float) -> None:
     if abs(error) <= DEAD_BAND_US:
         return
     limit = NEAR_US if young else SLEW_US
+    if error > 0 and source.clock.steady(at_us):
+        limit = DRIFT_US
     target = source.offset + max(-limit, min(limit, error))
     source.offset = round(target / sample_us) * sample_us

@@ -221,6 +221,7 @@ def choose_rate(heard: set[Codec]) -> int:
 
 def codecs_heard(plan: TapePlan, packets: Packets) -> set[Codec]:
     """The codecs of a batch of packets."""
+    packets, _ = packets.divided()
     if not len(packets):
         return set()
     known = plan.epoch(int(packets.arrival_us[-1]))
