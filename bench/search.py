@@ -35,7 +35,8 @@ from sqlalchemy import event, text
 from earwitness.domain.access import Subject
 from earwitness.domain.search import terms
 from earwitness.store import access, oauth
-from earwitness.store.database import Database, upgrade
+from earwitness.store.database import Database
+from earwitness.store.schema import upgrade
 from earwitness.store.tables import Division, Evaluation, Grant, Organization, User
 from earwitness.web.app import create_app
 from earwitness.web.arguments import WebArguments

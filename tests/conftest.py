@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from earwitness.store.database import upgrade
+from earwitness.store.schema import upgrade
 
 POSTGRESQL_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 

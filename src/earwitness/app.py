@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from earwitness import logs
 from earwitness.process import forbid_dumps
 from earwitness.settings import Settings, load, variables
@@ -57,7 +59,8 @@ def initialise(settings: Settings, organization: str, administrator_email: str) 
     from sqlalchemy.exc import SQLAlchemyError
 
     from earwitness.archive.vault.keys import create_keys
-    from earwitness.store.database import Database, upgrade
+    from earwitness.store.database import Database
+    from earwitness.store.schema import upgrade
     from earwitness.store.setup import AlreadySetUpError, create_organization
     from earwitness.web.kernel.passwords import hash_password, new_token
 
@@ -217,10 +220,29 @@ def _run_media(settings: Settings) -> None:
     run(settings.run / "media.sock")
 
 
+def _bring_up_to_date(settings: Settings) -> None:
+    """The tables, after a new version was installed. The edge needs no tables, so calls go on meanwhile.
+
+    :raises AppError: the database is newer than this program, or away.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from earwitness.store.schema import SchemaError, ensure_current
+
+    try:
+        if ensure_current(settings.database):
+            structlog.get_logger().info("the database has been brought up to date")
+    except SchemaError as error:
+        raise AppError(str(error)) from error
+    except SQLAlchemyError as error:
+        raise AppError(f"the database cannot be used: {error}") from error
+
+
 def _run_worker(settings: Settings) -> None:
     from earwitness.worker.arguments import WorkerArguments
     from earwitness.worker.process import run
 
+    _bring_up_to_date(settings)
     run(
         WorkerArguments(
             database_url=settings.database,
@@ -257,6 +279,7 @@ def _web_arguments(settings: Settings) -> WebArguments:
 def _run_web(settings: Settings) -> None:
     from earwitness.web.process import run
 
+    _bring_up_to_date(settings)
     try:
         run(_web_arguments(settings))
     except OSError as error:

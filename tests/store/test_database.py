@@ -11,7 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, select, text, update
 
-from earwitness.store.database import Database, alembic_config, upgrade
+from earwitness.store.database import Database
+from earwitness.store.schema import SchemaError, alembic_config, ensure_current, revisions, upgrade
 from earwitness.store.tables import Base, ConfigurationVersion, Organization, Setting, User
 
 
@@ -149,3 +150,20 @@ def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
 def test_other_databases_are_refused() -> None:
     with pytest.raises(ValueError, match="not supported"):
         Database("mysql://x/y")
+
+
+def test_an_installation_of_an_earlier_version_is_brought_up_to_date_and_a_later_one_left_alone(
+    tmp_path: Path, postgresql_server: Any
+) -> None:
+    for url in (f"sqlite:///{tmp_path}/earlier.db", postgresql_server.make_empty_database()):
+        upgrade(url, "0002")
+        assert ensure_current(url)
+        assert not ensure_current(url)
+        database = Database(url)
+        with database.engine.connect() as connection:
+            assert MigrationContext.configure(connection).get_current_revision() == revisions()[-1]
+        with database.engine.execution_options(writes=True).begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(SchemaError, match="9999"):
+            ensure_current(url)
+        database.dispose()

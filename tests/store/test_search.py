@@ -213,7 +213,7 @@ def test_any_text_makes_terms(name: str, address: str) -> None:
 def test_calls_of_before_get_their_terms_by_the_migration(database: Database) -> None:
     import alembic.command
 
-    from earwitness.store.database import alembic_config
+    from earwitness.store.schema import alembic_config
 
     with database.transaction() as session:
         for number in range(3):

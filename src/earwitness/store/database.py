@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text, update
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from earwitness.store.tables import (
@@ -41,14 +38,12 @@ from earwitness.store.tables import (
 )
 
 BUSY_TIMEOUT_MS = 30_000
-MIGRATIONS = Path(__file__).with_name("migrations")
 EDGE_TABLES = (
     *(Organization, User, TrunkBase, Trunk, Phone, Station, CallRoute, Did, Setting),
     *(Queue, QueueMember, QueueWrapupCode, WrapupCode, Flow, Prompt, PromptResource),
 )
 """Tables that a configuration snapshot is made of."""
 
-_MIGRATION_LOCK = 0x6561_7277  # any number that nobody else locks in this database
 _BUMPED = "configuration_version_raised"
 
 
@@ -131,27 +126,3 @@ def _raise_version(session: Session) -> None:
         .where(ConfigurationVersion.id == 1)
         .values(version=ConfigurationVersion.version + 1)
     )
-
-
-def alembic_config(connection: Connection | None = None) -> alembic.config.Config:
-    """Alembic's configuration for our migrations, on an open connection."""
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def upgrade(url: str, revision: str = "head") -> None:
-    """Brings the tables up to date; creates the database file of SQLite. Safe to run from several processes."""
-    engine = make_engine(url)
-    if engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
-        path = Path(str(engine.url.database))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-    try:
-        with engine.execution_options(writes=True).begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            alembic.command.upgrade(alembic_config(connection), revision)
-    finally:
-        engine.dispose()
