@@ -51,7 +51,7 @@ class Purge:
             if tasks:
                 succeeded = carry_out(bench, vault, tasks)
                 done += succeeded
-                if not succeeded:
+                if not succeeded and not reachable(vault):
                     return done
             elif not self.decide(bench, vault):
                 return done
