@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from sqlalchemy.orm import Session
 
-from earwitness.archive.vault import KeyServiceError
+from earwitness.archive.vault import KeyMissingError, KeyServiceError
 from earwitness.archive.vault.key_facts import facts_of
 from earwitness.archive.vault.key_making import Way, make_key, register_key
 from earwitness.archive.vault.recording_keys import KMS, LOCAL, NATIVE
@@ -21,7 +21,7 @@ from earwitness.web.api.interchange.key_configurations import PATH as CONFIGURAT
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.changes import required_text
 from earwitness.web.kernel.documents import Document, Moment, OneOf, Reference, RequestBody
-from earwitness.web.kernel.errors import bad_request, unavailable
+from earwitness.web.kernel.errors import bad_request, conflict, unavailable
 from earwitness.web.kernel.operations import Family, any_of
 from earwitness.web.kernel.paging import Listing, Paging
 from earwitness.web.kernel.services import Parts, Services
@@ -213,6 +213,7 @@ def _made(parts: Services, caller: Caller, make: Callable[[], int]) -> Encryptio
 
     :raises ApiError: 503, those who are to keep it do not answer, or refuse.
     """
+    _note_keys(parts)
     try:
         version = make()
     except KeyServiceError as error:
@@ -234,9 +235,16 @@ def _made(parts: Services, caller: Caller, make: Callable[[], int]) -> Encryptio
 
 
 def _note_keys(parts: Services, user_id: str | None = None) -> None:
-    """Has the database know of every key in the key folder."""
+    """Has the database know of every key in the key folder.
+
+    :raises ApiError: 409, there is none.
+    """
     folder = parts.arguments.keys_dir
-    found = {number: Found(**asdict(key)) for number, key in facts_of(parts.vault.keyring, folder).items()}
+    try:
+        keyring = parts.vault.keyring
+    except KeyMissingError as error:
+        raise conflict(str(error), "keys.missing") from error
+    found = {number: Found(**asdict(key)) for number, key in facts_of(keyring, folder).items()}
     with parts.database.reading() as session:
         known = recording_keys.versions(session)
     if set(found) - known:
