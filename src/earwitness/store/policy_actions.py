@@ -69,7 +69,7 @@ class Carrier:
                     return {**told, **self._calibrate(policy, action, form_id, planned.agent_id)}
                 if isinstance(action, AssignMetered):
                     return {**told, **self._metered(policy, action, form_id, planned.agent_id)}
-                return {**told, **self._evaluation(policy, action.evaluator_id, form_id, planned.agent_id)}
+                return {**told, **self._evaluation(policy, action.evaluator_id, form_id, planned.agent_id, policy.id)}
         except ValueError as error:  # CannotAssignError, or a form of another version that nobody understands
             return {**told, "done": False, "why": str(error)}
 
@@ -87,7 +87,9 @@ class Carrier:
         there = set(self._session.scalars(select(User.id).where(User.id.in_(sorted(ids)), User.state.in_(states))))
         return [user_id for user_id in dict.fromkeys(ids) if user_id in there]
 
-    def _evaluation(self, policy: Policy, evaluator_id: str, form_id: str, agent_id: str) -> dict[str, Any]:
+    def _evaluation(
+        self, policy: Policy, evaluator_id: str, form_id: str, agent_id: str, counted_for: str
+    ) -> dict[str, Any]:
         told = {"evaluatorId": evaluator_id}
         if not self._people([evaluator_id]):
             return {**told, "done": False, "why": "the evaluator is gone"}
@@ -104,7 +106,7 @@ class Carrier:
             source_type="Policy",
             source_id=policy.id,
             source_name=policy.name,
-            policy_id=policy.id,
+            policy_id=counted_for,
         )
         self._given[form_id, evaluator_id, agent_id] = policy.name
         return {**told, "done": True, "why": "assigned", "evaluationId": row.id}
@@ -114,17 +116,17 @@ class Carrier:
         if not there:
             return {"done": False, "why": "no evaluator is active" if action.active_only else "the evaluators are gone"}
         policies.lock(self._session, policy.id)
-        first = since(action.interval, self._now, action.zone)
+        first, key = since(action.interval, self._now, action.zone), f"{policy.id}:{action.meter}"
 
         def had(user_id: str) -> int:
-            return evaluations.count_for_evaluator(self._session, user_id, policy.id, first)
+            return evaluations.count_for_evaluator(self._session, user_id, key, first)
 
-        of_agent = evaluations.count_for_agent(self._session, agent_id, policy.id, first) if action.by_agent else 0
+        of_agent = evaluations.count_for_agent(self._session, agent_id, key, first) if action.by_agent else 0
         chosen = choose(action, there, had, of_agent)
         if chosen is None:
             whose = "of this agent" if action.by_agent else "for each evaluator"
             return {"done": False, "why": f"there were {action.most} {whose} in the interval already"}
-        return self._evaluation(policy, chosen, form_id, agent_id)
+        return self._evaluation(policy, chosen, form_id, agent_id, key)
 
     def _calibrate(self, policy: Policy, action: AssignCalibration, form_id: str, agent_id: str) -> dict[str, Any]:
         told = {"calibratorId": action.calibrator_id}

@@ -80,6 +80,8 @@ class AssignMetered:
     active_only: bool = False
     zone: ZoneInfo | None = None
     """Where days, weeks and months begin; None: the interval ends now."""
+    meter: str = ""
+    """Tells it from the other metered assignments of its policy: each counts what it has assigned itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,8 @@ def read_actions(part: Part) -> Actions:
     """
     others: list[Action] = [
         *(AssignEvaluation(_form(item), _user(item, "user")) for item in part.parts("assignEvaluations")),
-        *(_metered(item, by_agent=False) for item in part.parts("assignMeteredEvaluations")),
-        *(_metered(item, by_agent=True) for item in part.parts("assignMeteredAssignmentByAgent")),
+        *(_metered(item, f"e{number}") for number, item in enumerate(part.parts("assignMeteredEvaluations"))),
+        *(_metered(item, f"a{number}") for number, item in enumerate(part.parts("assignMeteredAssignmentByAgent"))),
         *(_calibration(item) for item in part.parts("assignCalibrations")),
     ]
     export = part.part("integrationExport")
@@ -205,7 +207,7 @@ def _evaluators(part: Part) -> tuple[str, ...]:
     return found
 
 
-def _metered(part: Part, *, by_agent: bool) -> AssignMetered:
+def _metered(part: Part, meter: str) -> AssignMetered:
     most = part.number("maxNumberEvaluations", MOST_EVALUATIONS, 1)
     if most is None:
         raise part.error("maxNumberEvaluations", "is required")
@@ -216,7 +218,8 @@ def _metered(part: Part, *, by_agent: bool) -> AssignMetered:
         evaluator_ids=_evaluators(part),
         most=most,
         interval=Interval(**{name: interval.number(name, bound) or 0 for name, bound in names.items()}),
-        by_agent=by_agent,
+        by_agent=meter.startswith("a"),
+        meter=meter,
         active_only=part.flag("assignToActiveUser", False),
         zone=read_zone(part, "timeZone") if part.text("timeZone") else None,
     )

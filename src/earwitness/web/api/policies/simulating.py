@@ -137,7 +137,7 @@ class _Hit:
 class _Meter:
     """Evaluations that the draft would have assigned: when, to whom, of whom (F16)."""
 
-    given: list[tuple[int, str, str]] = field(default_factory=list)
+    given: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     refused: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -169,14 +169,15 @@ class _Meter:
             return "the evaluators are gone" if all(item in gone for item in people) else None
         start = hit.past.facts.start
         first = since(action.interval, start, action.zone)
-        counted = [entry for entry in self.given if first <= entry[0] <= start]
+        given = self.given.setdefault(action.meter, [])
+        counted = [entry for entry in given if first <= entry[0] <= start]
         had = Counter(evaluator for _, evaluator, _ in counted)
         of_agent = sum(agent == planned.agent_id for _, _, agent in counted)
         evaluators = [user for user in action.evaluator_ids if ("user", user) not in gone]
         chosen = choose(action, evaluators, lambda user: had[user], of_agent)
         if chosen is None:
             return "there would have been enough already" if evaluators else "the evaluators are gone"
-        self.given.append((start, chosen, planned.agent_id))
+        given.append((start, chosen, planned.agent_id))
         return None
 
 
