@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
@@ -206,23 +206,20 @@ def made_by_hand(session: Session, agent_id: str, since: int) -> int:
     return session.scalar(statement) or 0
 
 
-def release_due(session: Session, now: int, most: int = 1000) -> list[str]:
-    """Lets agents see what is finished and whose date has come; gives the ids. To be repeated while it gives some."""
-    due = (
-        select(Evaluation.id)
-        .where(
-            Evaluation.status.in_(life.SEEN_BY_AGENT),
-            Evaluation.release_date <= now,
-            Evaluation.released_at.is_(None),
-            Evaluation.never_release.is_(False),
-            Evaluation.deleted_at.is_(None),
-        )
-        .limit(most)
+def release_due(session: Session, now: int, most: int) -> Sequence[Evaluation]:
+    """Lets agents see what is finished and whose date has come, ``most`` at a time; gives those that it did."""
+    due = select(Evaluation).where(
+        Evaluation.status.in_(life.SEEN_BY_AGENT),
+        Evaluation.release_date <= now,
+        Evaluation.released_at.is_(None),
+        Evaluation.never_release.is_(False),
+        Evaluation.deleted_at.is_(None),
     )
-    ids = list(session.scalars(due))
-    if ids:
-        session.execute(update(Evaluation).where(Evaluation.id.in_(ids)).values(released_at=now))
-    return ids
+    rows = session.scalars(due.order_by(Evaluation.release_date).limit(most)).all()
+    for row in rows:
+        row.released_at = now
+    session.flush()
+    return rows
 
 
 def count_for_evaluator(session: Session, evaluator_id: str, policy_id: str, since_us: int) -> int:
