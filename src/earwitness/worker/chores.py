@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from earwitness.worker import batch_downloads, exports, imports, jobs, key_rotation, orphans
+from earwitness.worker import batch_downloads, erasures, exports, imports, jobs, key_rotation, orphans
 from earwitness.worker.after_call import close_overdue
 from earwitness.worker.apply_policies import ApplyPolicies
 from earwitness.worker.bench import Bench as Bench
 from earwitness.worker.purge import Purge
+from earwitness.worker.release_evaluations import release_due
 
 log = structlog.get_logger()
 
@@ -31,10 +32,12 @@ class Chore:
 
 
 CHORES: tuple[Chore, ...] = (
+    Chore("release evaluations", 5.0, lambda bench: release_due(bench.database, bench.now_us())),
     Chore("after-call work", 5.0, lambda bench: close_overdue(bench.database, bench.now_us())),
     Chore("policies", 2.0, ApplyPolicies()),
     Chore("retention", 1.0, Purge()),
     Chore("bulk jobs", 1.0, jobs.go_on),
+    Chore("erasures", 1.0, erasures.go_on),
     Chore("batch downloads", 1.0, batch_downloads.work),
     Chore("uploads", 1.0, imports.work),
     Chore("exports", 2.0, exports.work),
