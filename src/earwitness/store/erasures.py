@@ -133,17 +133,18 @@ def counted(session: Session, row: Erasure) -> Count:
     grouped = select(ErasureItem.state, func.count()).where(of_this).group_by(ErasureItem.state)
     states: dict[str, int] = {state: number for state, number in session.execute(grouped)}  # noqa: C416
     there = (
-        select(Recording.role == ADHOC, func.count())
+        select(Recording.role, func.count())
         .join(ErasureItem, ErasureItem.conversation_id == Recording.conversation_id)
         .where(of_this, Recording.file_state != retention.DELETED)
-        .group_by(Recording.role == ADHOC)
+        .group_by(Recording.role)
     )
-    by_place = {bool(inbox): count for inbox, count in session.execute(there)}
+    by_role: dict[str, int] = {role: number for role, number in session.execute(there)}  # noqa: C416
+    inbox = by_role.pop(ADHOC, 0)
     waiting = select(func.count()).where(
         of_this, ErasureItem.state == FOUND, protection.is_protected(ErasureItem.conversation_id)
     )
     held = states.get(HELD, 0) + int(session.scalar(waiting) or 0)
-    return Count(sum(states.values()), by_place.get(False, 0), by_place.get(True, 0), held, states.get(ERASED, 0))
+    return Count(sum(states.values()), sum(by_role.values()), inbox, held, states.get(ERASED, 0))
 
 
 def confirm(session: Session, row: Erasure, *, at: int, by: str) -> bool:
