@@ -35,6 +35,9 @@ from earwitness.store.tables import (
 VIEW_RECORDINGS = "recording:recording:view"
 VIEW_SEGMENTS = "recording:recordingSegment:view"
 VIEW_CONVERSATIONS = "conversation:communication:view"
+VIEW_AUDITS = "audits:interactionDetails:view"
+ConversationId = SQLColumnExpression[str] | SQLColumnExpression[str | None]
+"""The column, of whatever table, that says which conversation."""
 ADHOC = "ADHOC"
 AGENTS = ("user", "agent")
 """Purposes of participants who are the organisation's people."""
@@ -70,7 +73,17 @@ def conversations_visible_to(access: Access, permission: str = VIEW_CONVERSATION
     return found
 
 
-def scope_reaches(scope: Scope, access: Access, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def conversation_reached(access: Access, permission: str, conversation_id: ConversationId) -> ColumnElement[bool]:
+    """Condition on whatever has the id of a conversation: a grant of the permission reaches it."""
+    return _reached(access, permission, conversation_id)
+
+
+def nobody_elses(access: Access, recording_id: SQLColumnExpression[str | None]) -> ColumnElement[bool]:
+    """Condition on whatever has the id of a recording: it is no user recording of somebody else (E2)."""
+    return not_(exists(select(1).where(Recording.id == recording_id, Recording.role == ADHOC, not_(_own(access)))))
+
+
+def scope_reaches(scope: Scope, access: Access, conversation_id: ConversationId) -> ColumnElement[bool]:
     """Whether one scope of the subject reaches a conversation."""
     return _scope(scope, access.subject.user_id, conversation_id)
 
@@ -80,7 +93,7 @@ def _own(access: Access) -> ColumnElement[bool]:
     return false() if user_id is None or not access.personal else Recording.owner_user_id == user_id
 
 
-def _reached(access: Access, permission: str, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def _reached(access: Access, permission: str, conversation_id: ConversationId) -> ColumnElement[bool]:
     scopes = access.scopes_for(permission)
     return or_(false(), *(_scope(scope, access.subject.user_id, conversation_id) for scope in scopes))
 
@@ -124,7 +137,7 @@ def merged(scopes: tuple[Scope, ...]) -> list[Scope]:
     return list(found.values())
 
 
-def _by_evaluation(access: Access, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def _by_evaluation(access: Access, conversation_id: ConversationId) -> ColumnElement[bool]:
     """The subject has to do with an evaluation of the call, and its role lets it (J1)."""
     terms: list[ColumnElement[bool]] = []
     user_id = access.subject.user_id
@@ -135,7 +148,7 @@ def _by_evaluation(access: Access, conversation_id: SQLColumnExpression[str]) ->
     return or_(false(), *terms)
 
 
-def _evaluated(part: str, user_id: str | None, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def _evaluated(part: str, user_id: str | None, conversation_id: ConversationId) -> ColumnElement[bool]:
     if user_id is None:
         return false()
     if part == "evaluator":
@@ -155,7 +168,7 @@ def _evaluated(part: str, user_id: str | None, conversation_id: SQLColumnExpress
     )
 
 
-def _scope(scope: Scope, user_id: str | None, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def _scope(scope: Scope, user_id: str | None, conversation_id: ConversationId) -> ColumnElement[bool]:
     terms: list[ColumnElement[bool]] = []
     if not scope.divisions.every:
         terms.append(
@@ -171,9 +184,7 @@ def _scope(scope: Scope, user_id: str | None, conversation_id: SQLColumnExpressi
     return and_(true(), *terms)
 
 
-def _condition(
-    condition: Condition, user_id: str | None, conversation_id: SQLColumnExpression[str]
-) -> ColumnElement[bool]:
+def _condition(condition: Condition, user_id: str | None, conversation_id: ConversationId) -> ColumnElement[bool]:
     match condition:
         case All(terms):
             return and_(true(), *(_condition(term, user_id, conversation_id) for term in terms))
@@ -185,7 +196,7 @@ def _condition(
             return _involves(condition, user_id, conversation_id)
 
 
-def _involves(wanted: Involves, user_id: str | None, conversation_id: SQLColumnExpression[str]) -> ColumnElement[bool]:
+def _involves(wanted: Involves, user_id: str | None, conversation_id: ConversationId) -> ColumnElement[bool]:
     """Somebody of these took part: by the time of the call, as far as teams are concerned (J13)."""
     users = set(wanted.users)
     if wanted.current_user and user_id is not None:
@@ -214,7 +225,7 @@ def _involves(wanted: Involves, user_id: str | None, conversation_id: SQLColumnE
     return or_(false(), *terms)
 
 
-def _took_part(conversation_id: SQLColumnExpression[str], users: set[str]) -> ColumnElement[bool]:
+def _took_part(conversation_id: ConversationId, users: set[str]) -> ColumnElement[bool]:
     return exists(
         select(1).where(
             Participant.conversation_id == conversation_id,

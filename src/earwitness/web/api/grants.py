@@ -180,7 +180,7 @@ def _document(session: Session, subject: tuple[str, str, str]) -> SubjectDocumen
 def my_grants(caller: Signed, parts: Parts) -> SubjectDocument:
     """The caller's grants."""
     with parts.database.reading() as session:
-        return _document(session, find_subject(session, caller.subject.id))
+        return _document(session, find_subject(session, caller.access.subject.id))
 
 
 @family.operation(

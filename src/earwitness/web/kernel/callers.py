@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access, Subject
 from earwitness.store import access as access_store
+from earwitness.store import audit, users
 from earwitness.store import oauth as oauth_store
+from earwitness.store.tables import AccessToken
 from earwitness.web.kernel.errors import ApiError
-from earwitness.web.kernel.services import Parts, remote_address
+from earwitness.web.kernel.services import Parts, Services, remote_address
 from earwitness.web.kernel.throttle import caller_key
 
 MAX_TOKEN = 512
+SEE_AS = "authorization:subject:seeAs"
+"""To look at what another user sees."""
 
 _scheme = HTTPBearer(auto_error=False, description="An access token of POST /oauth/token.")
 
@@ -31,11 +37,14 @@ class Caller:
     scope: tuple[str, ...]
     expires_at: int
     remote_address: str
+    seen_as: str | None = None
+    """Id of the user whose view it is, of a token that only looks: ``subject`` is who looks, ``access`` is what that
+    user may do, without the inbox (E2)."""
 
     @property
     def user_id(self) -> str | None:
-        """The user's id; None for programs."""
-        return self.subject.user_id
+        """Id of the user as whom the request is answered; None for programs."""
+        return self.access.subject.user_id
 
 
 def _unauthorised(message: str, code: str) -> ApiError:
@@ -58,19 +67,54 @@ def authenticate(request: Request, parts: Parts, _declared: Annotated[object, Se
         found = oauth_store.token(session, token, now) if len(token) <= MAX_TOKEN else None
         if found is None:
             raise _unauthorised("Invalid login credentials.", "bad.credentials")
+        if found.subject_type == "user" and not parts.idle.used(session, found.sha256, now):
+            raise _unauthorised("The token was not used for too long.", "bad.credentials")
         subject = Subject(found.subject_type, found.subject_id)
+        access, seen_as = access_store.access_of(session, subject), None
+        if found.seen_by is not None:
+            access, seen_as, subject = dataclasses.replace(access, personal=False), subject.id, _looker(session, found)
         caller = Caller(
             subject,
-            access_store.access_of(session, subject),
+            access,
             found.sha256,
             found.client_id,
             tuple(found.scope),
             found.expires_at,
             remote_address(request),
+            seen_as,
         )
+    if seen_as is not None:
+        _note_look(request, parts, caller, seen_as)
     parts.known_tokens.add(caller_key(request.headers["authorization"]))
     request.state.caller = caller
     return caller
+
+
+def _looker(session: Session, token: AccessToken) -> Subject:
+    """Who looks through a token that sees as another user.
+
+    :raises ApiError: 401, the right to look is gone, or who had it.
+    """
+    user = users.get(session, token.seen_by or "")
+    looker = Subject("user", token.seen_by or "")
+    if user is None or user.state != "active" or not access_store.access_of(session, looker).allows(SEE_AS):
+        raise _unauthorised("Invalid login credentials.", "bad.credentials")
+    return looker
+
+
+def _note_look(request: Request, parts: Services, caller: Caller, user_id: str) -> None:
+    """Every request through such a token is in the audit log before it is answered."""
+    with parts.database.transaction() as session:
+        audit.add(
+            session,
+            at=parts.clock.now_us(),
+            subject=caller.subject,
+            action="seeAs",
+            entity_type="user",
+            entity_id=user_id,
+            remote_address=caller.remote_address,
+            detail={"method": request.method, "path": request.url.path[:500]},
+        )
 
 
 Signed = Annotated[Caller, Depends(authenticate)]

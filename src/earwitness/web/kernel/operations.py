@@ -204,6 +204,8 @@ class Family(APIRouter):
 
             def check(caller: Signed, request: Request, parts: Parts) -> None:
                 try:
+                    if caller.seen_as is not None and not (reads or method in ("GET", "HEAD")):
+                        raise ApiError(403, "Who sees as another user changes nothing.", "see.as.read.only")
                     needs.check(caller)
                 except ApiError:
                     if audited is not None:

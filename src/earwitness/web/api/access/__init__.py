@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from earwitness.web.api.access import teams
+from earwitness.web.api.access import audits, listening, see_as, teams
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = (teams.family,)
+FAMILIES: tuple[Family, ...] = (teams.family, audits.family, listening.family, see_as.family)
