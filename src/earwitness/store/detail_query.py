@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, and_, exists, false, not_, or_, select, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, false, not_, or_, true
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
@@ -119,10 +119,6 @@ class Dimension:
     there: ColumnElement[bool]
 
 
-def _of_conversation(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists(select(1).where(condition))
-
-
 def _column(column: SQLColumnExpression[Any], known: Mapping[str, str] | None = None) -> Dimension:
     def match(_session: Session, value: str) -> Filter:
         return Filter(column == (known.get(value.lower(), value) if known is not None else value))
@@ -194,10 +190,10 @@ def _media(_session: Session, value: str) -> Filter:
 
 _here = Conversation.id
 _users = search_filters.participants(Participant.user_id.is_not(None)).where
-_queues = _of_conversation(ConversationQueue.conversation_id == _here)
-_teams = _of_conversation(ConversationTeam.conversation_id == _here)
-_divisions = _of_conversation(ConversationDivision.conversation_id == _here)
-_wrapped = _of_conversation(and_(AfterCallWork.conversation_id == _here, AfterCallWork.code_id.is_not(None)))
+_queues = search_filters.there_is(ConversationQueue.conversation_id == _here)
+_teams = search_filters.there_is(ConversationTeam.conversation_id == _here)
+_divisions = search_filters.there_is(ConversationDivision.conversation_id == _here)
+_wrapped = search_filters.there_is(AfterCallWork.conversation_id == _here, AfterCallWork.code_id.is_not(None))
 _direction = _column(Conversation.direction)
 _external = search_filters.participants(Participant.purpose == "external").where
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -9,7 +11,9 @@ from earwitness.store.tables import (
     CallRoute,
     ConversationDivision,
     DidPool,
+    Division,
     EvaluationForm,
+    ExternalContact,
     Flow,
     Grant,
     Phone,
@@ -39,6 +43,7 @@ _HOLDS = (
     (CallRoute, "call routes"),
     (Queue, "queues"),
     (WrapupCode, "wrap-up codes"),
+    (ExternalContact, "external contacts"),
     (Skill, "skills"),
     (Flow, "flows"),
     (Prompt, "prompts"),
@@ -53,3 +58,8 @@ def first_use(session: Session, division_id: str) -> str | None:
         if session.execute(select(column).where(column == division_id).limit(1)).first() is not None:
             return name
     return None
+
+
+def load(session: Session, division_ids: Iterable[str]) -> Sequence[Division]:
+    """Divisions of these ids, read at once. The session knows them for as long as the caller keeps them."""
+    return session.scalars(select(Division).where(Division.id.in_(sorted(set(division_ids))))).all()

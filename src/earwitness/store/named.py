@@ -13,6 +13,7 @@ from earwitness.store.tables import (
     CallRoute,
     DidPool,
     EvaluationForm,
+    ExternalContact,
     Flow,
     Phone,
     PhoneBase,
@@ -44,6 +45,7 @@ N = TypeVar(
     Prompt,
     WorkTeam,
     EvaluationForm,
+    ExternalContact,
 )
 
 

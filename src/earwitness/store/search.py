@@ -11,11 +11,11 @@ on: a page may have fewer entries than asked for, or none, and still not be the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, desc, or_, select, true, union, union_all
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, and_, desc, func, or_, select, true, union, union_all
 from sqlalchemy.orm import Session, defer
 
 from earwitness.domain.access import Access, Scope
@@ -35,8 +35,10 @@ from earwitness.store.visibility import VIEW_CONVERSATIONS, conversations_visibl
 
 BUDGET = 12_000
 """Candidates that one search looks at."""
-THOROUGH = 200_000
+THOROUGH = 50_000
 """The same for those who have to have an answer: reports and jobs."""
+WIDEST = 1_500
+"""Candidates of one statement at most, so that a search that must end soon does."""
 FIRST_WINDOW = 400
 """Candidates of the first look; the next ones are three times as wide each."""
 MOST_LISTS = 64
@@ -93,9 +95,13 @@ def page(
     newest_first: bool = True,
     permission: str = VIEW_CONVERSATIONS,
     budget: int = BUDGET,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Found:
-    """The next conversations that began from ``since`` (inclusive) to ``until`` (exclusive), UTC microseconds."""
-    walk = _Walk(session, access, filters, since, until, newest_first, permission)
+    """The next conversations that began from ``since`` (inclusive) to ``until`` (exclusive), UTC microseconds.
+
+    :param enough: asked now and then; True: the search is to end with what it has.
+    """
+    walk = _Walk(session, access, filters, since, until, newest_first, permission, enough)
     found, following = walk.go(after, size, budget)
     return Found(walk.rows([key for key, _at in found]), following)
 
@@ -128,9 +134,17 @@ def count(
     most: int = 10_000,
     permission: str = VIEW_CONVERSATIONS,
     budget: int = BUDGET,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Count:
-    """How many fit, up to ``most``, and as far as ``budget`` candidates tell."""
-    walk = _Walk(session, access, filters, since, until, True, permission)
+    """How many fit, up to ``most``, and as far as ``budget`` candidates tell.
+
+    Where nothing is asked of conversations but that they are visible, lists are counted and nothing else is looked at.
+    """
+    walk = _Walk(session, access, filters, since, until, True, permission, enough)
+    lists = lists_of(access, permission)
+    if not filters and lists is not None and _is_exact(access, permission):
+        total = walk.size(lists, most + 1)
+        return Count(min(total, most), total <= most)
     found, following = walk.go(None, most, budget)
     return Count(len(found), following is None)
 
@@ -174,8 +188,9 @@ class _Walk:
         until: int | None,
         down: bool,
         permission: str,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._session, self._down = session, down
+        self._session, self._down, self._enough = session, down, enough
         self._first = since if since is not None else FIRST
         self._last = until - 1 if until is not None else LAST
         self._visible, self._filters = conversations_visible_to(access, permission), filters
@@ -211,9 +226,9 @@ class _Walk:
                 return found, None
             after = Position(edge, "" if self._down else HIGHEST_ID)
             budget -= window
-            if budget <= 0:
+            if budget <= 0 or self._enough():
                 return found, after
-            window = min(window * 3, budget)
+            window = min(window * 3, budget, WIDEST)
         return found, None
 
     def _start(self, after: Position | None) -> int:
@@ -224,6 +239,19 @@ class _Walk:
         if after.conversation_id in ("", HIGHEST_ID):  # everything of that instant was looked at
             start += -1 if self._down else 1
         return start
+
+    def size(self, lists: Sequence[str], most: int) -> int:
+        """Conversations in lists that are exact, up to ``most``; of the evaluations' lists those that are visible."""
+        kept = [term for term in lists if not term.startswith(EVALUATES)]
+        others = [term for term in lists if term.startswith(EVALUATES)]
+        ids = _members(kept, self._first, self._last)
+        if others:
+            seen = select(Conversation.id).where(
+                Conversation.id.in_(_members(others, self._first, self._last)), self._visible.is_(true())
+            )
+            both = union(ids, seen).subquery()
+            ids = select(both.c.id)
+        return self._session.scalar(select(func.count()).select_from(ids.limit(most).subquery())) or 0
 
     def rows(self, ids: Sequence[str]) -> list[Conversation]:
         """The conversations, in order; their long documents are loaded where asked for."""
@@ -299,6 +327,8 @@ def _members(lists: Sequence[str], low: int, high: int) -> Select[Any]:
     ]
     if not others:
         return inner if len(kept) == 1 else inner.distinct()
+    if not kept and len(others) == 1:
+        return others[0].distinct()
     both = union(inner, *others).subquery()
     return select(both.c.id)
 
@@ -324,6 +354,14 @@ def lists_of(access: Access, permission: str = VIEW_CONVERSATIONS) -> Lists:
             return None
         found.update(dict.fromkeys(lists))
     return tuple(found) if len(found) <= MOST_LISTS else None
+
+
+def _is_exact(access: Access, permission: str) -> bool:
+    """Whether everything in the subject's lists is visible to it, those of evaluations apart."""
+    return all(
+        scope.condition is None or (scope.divisions.every and isinstance(scope.condition, Involves))
+        for scope in access.scopes_for(permission)
+    )
 
 
 def _of_scope(scope: Scope, user_id: str | None) -> Lists:

@@ -33,6 +33,14 @@ class Filter:
     """Whatever is in the lists fits."""
 
 
+def there_is(of_conversation: ColumnElement[bool], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """There is a row of the conversation for which that holds.
+
+    ``IS TRUE`` keeps a planner from looking such rows up by the conditions, of which there may be a million.
+    """
+    return exists(select(1).where(of_conversation, and_(true(), *conditions).is_(true())))
+
+
 def term_in(wanted: Sequence[str]) -> ColumnElement[bool]:
     """The conversation has one of these terms."""
     if not wanted:
@@ -105,13 +113,8 @@ def recording_states(wanted: Iterable[str]) -> Filter:
 
 def audible(yes: bool) -> Filter:
     """There is a recording that can still be played; inbox items do not count."""
-    there = exists(
-        select(1).where(
-            Recording.conversation_id == Conversation.id,
-            Recording.role != "ADHOC",
-            Recording.file_state.not_in(("DELETED", "ERROR")),
-        )
-    )
+    shared, kept = Recording.role != "ADHOC", Recording.file_state.not_in(("DELETED", "ERROR"))
+    there = there_is(Recording.conversation_id == Conversation.id, shared, kept)
     return Filter(there if yes else not_(there))
 
 
@@ -119,13 +122,13 @@ def policies(ids: Iterable[str]) -> Filter:
     """One of these retention policies matched."""
     matched = cast(PolicyDecision.matched, Text)
     named = or_(*(or_(PolicyDecision.policy_id == key, matched.contains(f'"{key}"', autoescape=True)) for key in ids))
-    return Filter(exists(select(1).where(PolicyDecision.conversation_id == Conversation.id, named)))
+    return Filter(there_is(PolicyDecision.conversation_id == Conversation.id, named))
 
 
 def verdicts(outcomes: Iterable[str]) -> Filter:
     """Policies decided so: ``KEEP``, ``DELETE_AFTER``, ``DELETE`` or ``NOT_APPLIED``."""
     decided = PolicyDecision.outcome.in_(sorted(set(outcomes)))
-    return Filter(exists(select(1).where(PolicyDecision.conversation_id == Conversation.id, decided)))
+    return Filter(there_is(PolicyDecision.conversation_id == Conversation.id, decided))
 
 
 def evaluations(condition: ColumnElement[bool], access: Access | None = None) -> Filter:
@@ -133,9 +136,9 @@ def evaluations(condition: ColumnElement[bool], access: Access | None = None) ->
 
     :param access: of whoever asks; evaluations that do not exist for them do not count. None: of nobody.
     """
-    there = and_(Evaluation.conversation_id == Conversation.id, Evaluation.deleted_at.is_(None), condition)
     seen = evaluation_visibility.visible_to(access) if access is not None else true()
-    return Filter(exists(select(1).where(there, seen)))
+    conditions = (Evaluation.deleted_at.is_(None), condition, seen)
+    return Filter(there_is(Evaluation.conversation_id == Conversation.id, *conditions))
 
 
 def evaluation_states(wanted: Iterable[str], access: Access) -> Filter:
@@ -150,7 +153,7 @@ def evaluation_states(wanted: Iterable[str], access: Access) -> Filter:
 
 def participants(condition: ColumnElement[bool]) -> Filter:
     """Somebody took part for whom that holds."""
-    return Filter(exists(select(1).where(Participant.conversation_id == Conversation.id, condition)))
+    return Filter(there_is(Participant.conversation_id == Conversation.id, condition))
 
 
 def number(session: Session, text: str) -> Filter:

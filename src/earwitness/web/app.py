@@ -89,6 +89,7 @@ from earwitness.web.notify.hub import Hub
 log = structlog.get_logger()
 
 FAMILIES = (
+    *search.FIRST,
     tokens.family,
     oauth_clients.family,
     organizations.family,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
+from earwitness.domain.access import Divisions
+from earwitness.store import named as named_store
 from earwitness.store import users
+from earwitness.store.tables import ExternalContact
 from earwitness.store.wrapup_queries import queue_exists
 from earwitness.web.kernel.errors import bad_request
 
@@ -42,3 +45,26 @@ def one(
     if not text or len(text) > LONGEST_ADDRESS or not text.isprintable():
         raise bad_request("address must be a number or a SIP address.", "address", "invalid.value")
     return {"address": text}
+
+
+CONTACT_PHONES = {"WorkPhone": "workPhone", "CellPhone": "cellPhone", "HomePhone": "homePhone",
+                  "OtherPhone": "otherPhone"}  # fmt: skip
+
+
+def contact(session: Session, divisions: Divisions, contact_id: str | None, phone_type: str | None) -> Target:
+    """The number of an external contact.
+
+    :param divisions: where the caller may see contacts.
+    :param phone_type: one of ``CONTACT_PHONES``; None: the first that the contact has.
+    :raises ApiError: 400, no such contact, or it has no such number.
+    """
+    if not contact_id:
+        raise bad_request("contactId is required.", "contactId")
+    row = named_store.get(session, ExternalContact, contact_id)
+    if row is None or row.division_id not in divisions:
+        raise bad_request(f"No contact {contact_id}.", "contactId", "invalid.value")
+    kinds = [CONTACT_PHONES[phone_type]] if phone_type else list(CONTACT_PHONES.values())
+    number = next((row.phones[kind] for kind in kinds if row.phones.get(kind)), None)
+    if number is None:
+        raise bad_request(f"{row.name} has no such number.", "phoneType", "invalid.value")
+    return one(session, address=number)

@@ -34,6 +34,8 @@ ASSIGN = "conversation:call:assign"
 PULL = "conversation:call:pull"
 ASSIGNS = any_of(*(f"conversation:{kind}:{act}" for kind in ("call", "callback", "webchat", "email", "message")
                    for act in ("pull", "assign")))  # fmt: skip
+VIEW_CONTACTS = "externalContacts:contact:view"
+PhoneType = Annotated[str, OneOf(*call_targets.CONTACT_PHONES)]
 SPEAK_TO = ("DESTINATION", "OBJECT", "BOTH", "CONFERENCE")
 
 
@@ -47,6 +49,8 @@ class TransferBody(RequestBody):
     address: str | None = None
     queue_id: str | None = None
     queue_name: str | None = None
+    contact_id: str | None = None
+    phone_type: PhoneType | None = None
     voicemail: bool | None = None
 
 
@@ -70,6 +74,8 @@ class ConsultBody(RequestBody):
     address: str | None = None
     queue_id: str | None = None
     queue_name: str | None = None
+    contact_id: str | None = None
+    phone_type: PhoneType | None = None
 
 
 class ConsultReply(Document):
@@ -88,6 +94,12 @@ class AddingBody(RequestBody):
     """Who is to join."""
 
     participants: list[DestinationBody] | None = None
+
+
+class CommandBody(RequestBody):
+    """A number to call."""
+
+    call_number: str | None = None
 
 
 class UserBody(RequestBody):
@@ -124,6 +136,12 @@ _replaces(
 _replaces(
     CONVERSATION + ONE + "/replace/queue", "post_conversation_participant_replace_queue", BLIND + "Queue", only="queue"
 )
+_replaces(
+    CONVERSATION + ONE + "/replace/contact/external",
+    "post_conversation_participant_replace_contact_external",
+    BLIND + "ExternalContact",
+    only="external contact",
+)
 _replaces(CONVERSATION + ONE + "/transfer", "post_conversation_participant_transfer", only="address")
 
 
@@ -141,14 +159,19 @@ def _replace(
     with parts.database.reading() as session:
         seen = find(parts, session, caller.access, conversation_id)
         seen.participant(participant_id)
-        to = _target(session, only, user_id=body.user_id, user_name=body.user_name, address=body.address,
+        to = _target(session, caller, only, body, user_id=body.user_id, user_name=body.user_name, address=body.address,
                      queue_id=body.queue_id)  # fmt: skip
     seen.present(participant_id)
     require(parts, caller, seen, *permissions)
     command(parts, caller, seen, "transfer", participant=participant_id, to=to, by=caller.subject.id)
 
 
-def _target(session: Session, only: str, **given: str | None) -> Target:
+def _target(
+    session: Session, caller: Caller, only: str, body: TransferBody | ConsultBody, **given: str | None
+) -> Target:
+    if only == "external contact":
+        reach = caller.access.divisions_for(VIEW_CONTACTS)
+        return call_targets.contact(session, reach, body.contact_id, body.phone_type)
     wanted = {"user": ("user_id", "user_name"), "queue": ("queue_id",), "address": ("address",)}.get(only)
     return call_targets.one(session, **{k: v for k, v in given.items() if wanted is None or k in wanted})
 
@@ -173,6 +196,12 @@ _consults(
     CONSULT + "External",
     only="address",
 )
+_consults(
+    CONSULTS + "/contact/external",
+    "post_conversations_call_participant_consult_contact_external",
+    CONSULT + "ExternalContact",
+    only="external contact",
+)
 _consults(CONSULTS + "/queue", "post_conversations_call_participant_consult_queue", CONSULT + "Queue", only="queue")
 _consults(CALL + ONE + "/voice/consult", "post_conversations_call_participant_voice_consult", only="address")
 
@@ -192,7 +221,9 @@ def _consult(
         seen.participant(participant_id)
         to = _target(
             session,
+            caller,
             only,
+            body,
             user_id=body.user_id or (whom.user_id if whom is not None else None),
             address=body.address or (whom.address if whom is not None else None),
             queue_id=body.queue_id or (whom.queue_id if whom is not None else None),
@@ -319,6 +350,17 @@ def _add(
     with parts.database.reading() as session:
         again = find(parts, session, caller.access, conversation_id)
     return conversation_document(again.timeline, again.divisions, again.external_tag)
+
+
+@family.operation("POST", CALL, "post_conversations_call", SIGNED_IN, returns=ConversationDocument)
+def dial(caller: Signed, parts: Parts, conversationId: str, body: CommandBody) -> ConversationDocument:
+    """Dials a number as part of a call that the caller is on; who answers joins it."""
+    number = (body.call_number or "").strip()
+    if not number:
+        raise bad_request("callNumber is required.", "callNumber")
+    adding = AddingBody()
+    adding.participants = [DestinationBody(address=number)]
+    return _add(parts, caller, conversationId, adding, caller.user_id)
 
 
 @family.operation(

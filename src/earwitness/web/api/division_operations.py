@@ -8,7 +8,7 @@ from fastapi import Query
 from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
-from earwitness.store import divisions_queries, users
+from earwitness.store import deleted_divisions, divisions_queries, users
 from earwitness.store.tables import Division
 from earwitness.web.api import divisions
 from earwitness.web.kernel import changes
@@ -21,6 +21,8 @@ from earwitness.web.kernel.services import Parts
 
 family = Family("Divisions")
 PATH = "/api/v2/authorization/divisions"
+MOST = 10_000
+"""Divisions that there may be."""
 
 
 class DivisionDocument(Document):
@@ -40,7 +42,8 @@ class DivisionBody(RequestBody):
     description: str | None = None
 
 
-def _document(row: Division) -> DivisionDocument:
+def document(row: Division) -> DivisionDocument:
+    """The document of a division."""
     return DivisionDocument(
         id=row.id,
         name=row.name,
@@ -57,7 +60,13 @@ def _find(session: Session, division_id: str) -> Division:
     return row
 
 
-def _name(session: Session, name: str | None, row: Division | None) -> str:
+def free_name(session: Session, name: str | None, row: Division | None) -> str:
+    """A name that no other division than ``row`` has.
+
+    :raises ApiError: 400, none; 409, taken, or there are as many divisions as there may be.
+    """
+    if row is None and deleted_divisions.count(session) >= MOST:
+        raise conflict(f"There may be {MOST} divisions.", "limit.exceeded")
     text = changes.required_text(name, "name")
     for other in users.divisions(session, size=10_000).items:
         if other.name.casefold() == text.casefold() and (row is None or other.id != row.id):
@@ -76,7 +85,7 @@ def list_divisions(
     """Divisions, by name."""
     with parts.database.reading() as session:
         rows = [row for row in users.divisions(session, name=name, size=10_000).items if ids is None or row.id in ids]
-        return page.envelope([_document(row) for row in page.cut(rows)], len(rows))
+        return page.envelope([document(row) for row in page.cut(rows)], len(rows))
 
 
 @family.operation(
@@ -92,7 +101,7 @@ def create_division(caller: Signed, parts: Parts, body: DivisionBody) -> Divisio
     with changes.changing(parts, caller) as session:
         row = Division(
             id=new_id(),
-            name=_name(session, body.name, None),
+            name=free_name(session, body.name, None),
             description=body.description,
             created_at=now,
             modified_at=now,
@@ -101,21 +110,21 @@ def create_division(caller: Signed, parts: Parts, body: DivisionBody) -> Divisio
         )
         session.add(row)
         session.flush()
-        return _document(row)
+        return document(row)
 
 
 @family.operation("GET", PATH + "/home", "get_authorization_divisions_home", SIGNED_IN, returns=DivisionDocument)
 def home(caller: Signed, parts: Parts) -> DivisionDocument:
     """The division of whatever has none of its own."""
     with parts.database.reading() as session:
-        return _document(divisions.home(session))
+        return document(divisions.home(session))
 
 
 @family.operation("GET", PATH + "/{divisionId}", "get_authorization_division", SIGNED_IN, returns=DivisionDocument)
 def one_division(caller: Signed, parts: Parts, divisionId: str) -> DivisionDocument:
     """A division."""
     with parts.database.reading() as session:
-        return _document(_find(session, divisionId))
+        return document(_find(session, divisionId))
 
 
 @family.operation(
@@ -131,14 +140,14 @@ def change_division(caller: Signed, parts: Parts, divisionId: str, body: Divisio
         row = _find(session, divisionId)
         wanted: dict[str, str | None] = {}
         if "name" in body.given():
-            wanted["name"] = _name(session, body.name, row)
+            wanted["name"] = free_name(session, body.name, row)
         if "description" in body.given():
             wanted["description"] = body.description
         if changes.apply(row, wanted, None):
             row.version += 1
             row.modified_at, row.modified_by = parts.clock.now_us(), caller.subject.id
             session.flush()
-        return _document(row)
+        return document(row)
 
 
 @family.operation(
@@ -157,6 +166,7 @@ def delete_division(caller: Signed, parts: Parts, divisionId: str) -> None:
         used = divisions_queries.first_use(session, divisionId)
         if used is not None:
             raise conflict(f"The division has {used}.")
+        deleted_divisions.note(session, row, parts.clock.now_us())
         session.delete(row)
 
 
@@ -177,4 +187,4 @@ def permitted(
 def _permitted(caller: Caller, parts: Parts, permission: str, name: str | None) -> list[DivisionDocument]:
     reach = caller.access.divisions_for(permission)
     with parts.database.reading() as session:
-        return [_document(row) for row in users.divisions(session, within=reach, name=name, size=10_000).items]
+        return [document(row) for row in users.divisions(session, within=reach, name=name, size=10_000).items]

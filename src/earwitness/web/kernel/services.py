@@ -14,6 +14,7 @@ from earwitness.web.arguments import WebArguments
 from earwitness.web.kernel.clock import Clock
 from earwitness.web.kernel.conversions import Conversions
 from earwitness.web.kernel.edge_control import EdgeControl
+from earwitness.web.kernel.idle import IdleTokens
 from earwitness.web.kernel.signing import UrlSigner
 from earwitness.web.kernel.throttle import GuessBrake, KnownTokens, RateLimit
 
@@ -33,6 +34,7 @@ class Services:
     strangers: RateLimit = field(default_factory=lambda: RateLimit(20))
     """Rows of the audit log that people without a token may cause, an address and window."""
     conversions: Conversions = field(default_factory=Conversions)
+    idle: IdleTokens = field(default_factory=IdleTokens)
     _vault: Vault | None = None
 
     @property

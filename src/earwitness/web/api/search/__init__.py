@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from earwitness.web.api.search import conversation_search, detail_jobs, details
+from earwitness.web.api.search import (
+    conversation_search,
+    detail_jobs,
+    details,
+    division_extras,
+    external_contacts,
+    groups,
+    role_extras,
+    token_extras,
+)
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = (conversation_search.family, detail_jobs.family, details.family)
+FIRST: tuple[Family, ...] = (division_extras.family, role_extras.family)
+"""Whose paths come before those of other families, which would take a word for an id."""
+FAMILIES: tuple[Family, ...] = (
+    conversation_search.family,
+    detail_jobs.family,
+    details.family,
+    external_contacts.family,
+    groups.family,
+    token_extras.family,
+)

@@ -6,13 +6,14 @@ than ``pageSize`` and still not be the last: it is while ``nextCursor`` is there
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from earwitness.store import after_call_work, search, search_filters, users
+from earwitness.store import after_call_work, divisions_queries, search, search_filters, users
 from earwitness.store.search_filters import Filter
 from earwitness.store.tables import Conversation, Participant
 from earwitness.web.api.divisions import DivisionReference, references
@@ -22,7 +23,7 @@ from earwitness.web.kernel.documents import DateInput, Document, Moment, OneOf, 
 from earwitness.web.kernel.errors import bad_request, missing_permissions
 from earwitness.web.kernel.operations import SIGNED_IN, Family
 from earwitness.web.kernel.paging import CommaList
-from earwitness.web.kernel.services import Parts
+from earwitness.web.kernel.services import Parts, Services
 
 family = Family("Conversation search")
 PATH = "/api/v2/earwitness/conversations/search"
@@ -33,6 +34,8 @@ RECORDING_STATES = ("RECORDED", "NONE", "FAILED")
 VERDICTS = ("KEEP", "DELETE_AFTER", "DELETE", "NOT_APPLIED")
 EVALUATION_STATES = ("NONE", "PENDING", "INPROGRESS", "FINISHED", "INREVIEW", "RETRACTED")
 MOST_VALUES = 50
+ENOUGH_S = 0.04
+"""After that long a search gives what it has, and says where to go on."""
 Ids = Annotated[list[str] | None, Field(max_length=MOST_VALUES)]
 
 
@@ -203,6 +206,12 @@ def list_conversations(
     return _search(caller, parts, body)
 
 
+def _enough(parts: Services) -> Callable[[], bool]:
+    """True once the request has taken its time."""
+    start = parts.clock.monotonic()
+    return lambda: parts.clock.monotonic() - start > ENOUGH_S
+
+
 def _search(caller: Caller, parts: Parts, body: SearchBody) -> SearchReply:
     size = body.page_size or 25
     with parts.database.reading() as session:
@@ -215,6 +224,7 @@ def _search(caller: Caller, parts: Parts, body: SearchBody) -> SearchReply:
             after=cursors.from_text(body.cursor),
             size=size,
             newest_first=body.sort_order != "ascending",
+            enough=_enough(parts),
         )
         return SearchReply(entities=documents(session, found), page_size=size, next_cursor=cursors.to_text(found.next))
 
@@ -226,16 +236,20 @@ def count_conversations(caller: Signed, parts: Parts, body: SearchBody) -> Count
     """How many calls a search finds: exactly while they are few, else at least how many. Never counts them all."""
     with parts.database.reading() as session:
         wanted = filters(session, caller, body)
-        counted = search.count(session, caller.access, wanted, since=body.start_time, until=body.end_time)
+        counted = search.count(
+            session, caller.access, wanted, since=body.start_time, until=body.end_time, enough=_enough(parts)
+        )
     return CountReply(total=counted.total, exact=counted.exact)
 
 
 def documents(session: Session, found: search.Found) -> list[ConversationFound]:
     """What a list shows of the calls of a page."""
     people, touched = search.people(session, found.rows), search.touched(session, found.rows)
-    known = references(session, {key for keys in touched.values() for key in keys})
-    ids = {item.user_id for items in people.values() for item in items if item.user_id is not None}
-    names = {row.id: row.name for row in users.by_ids(session, sorted(ids))}
+    ids = {key for keys in touched.values() for key in keys}
+    loaded = divisions_queries.load(session, ids)  # kept, so that the session knows them
+    known = references(session, ids | {row.id for row in loaded})
+    user_ids = {item.user_id for items in people.values() for item in items if item.user_id is not None}
+    names = {row.id: row.name for row in users.by_ids(session, sorted(user_ids))}
     work = after_call_work.of_conversations(session, [row.id for row in found.rows])
     return [
         ConversationFound(
