@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("relay", "music", "render", "calls", "decide", "policies", "playable", "centre", "search")
+NAMES = ("relay", "music", "render", "calls", "decide", "policies", "purge", "playable", "centre", "search")
 
 
 def main() -> int:
