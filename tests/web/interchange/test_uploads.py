@@ -1,4 +1,4 @@
-"""Uploads (I12): signed addresses, real files, duplicates, what is no recording, waiting for a conversation, reports."""
+"""Uploads (I12): signed addresses, real files, duplicates, what is no recording, waiting for a conversation."""
 
 from __future__ import annotations
 

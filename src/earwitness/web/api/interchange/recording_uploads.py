@@ -78,6 +78,7 @@ class UploadUrlResponse(Document):
     all_of(UPLOAD),
     returns=UploadUrlResponse,
     audited="recordingUpload",
+    each_time=True,
 )
 def announce(caller: Signed, request: Request, parts: Parts, body: UploadUrlRequest) -> UploadUrlResponse:
     """An address to PUT a WAV, MP3 or Ogg file to; it works for ``signedUrlTimeoutSeconds`` and needs no token."""
