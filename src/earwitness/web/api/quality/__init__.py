@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from earwitness.web.api.quality import activity, calibrations, evaluations, forms, published_forms, scoring
+from earwitness.web.api.quality import (
+    activity,
+    aggregates,
+    calibrations,
+    evaluations,
+    forms,
+    published_forms,
+    scoring,
+    search,
+)
 from earwitness.web.kernel.operations import Family
 
 FAMILIES: tuple[Family, ...] = (
@@ -10,7 +19,9 @@ FAMILIES: tuple[Family, ...] = (
     published_forms.family,
     evaluations.family,
     scoring.family,
+    search.family,
     activity.family,
+    aggregates.family,
     calibrations.family,
     forms.older,
     published_forms.older,
