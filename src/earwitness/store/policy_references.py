@@ -21,6 +21,7 @@ from earwitness.domain.policy import (
     Unsupported,
 )
 from earwitness.store import policies
+from earwitness.store.after_call_work import TIMEOUT_CODE
 from earwitness.store.tables import (
     EvaluationForm,
     Integration,
@@ -106,13 +107,19 @@ def _form(form: Form) -> list[Mention]:
 
 def missing(session: Session, wanted: Iterable[Mention]) -> set[Mention]:
     """Those that there are not."""
-    left = set(wanted) - {("wrap-up code", "ININ-WRAP-UP-TIMEOUT")}
-    for kind, (column, terms) in TABLES.items():
-        ids = sorted(key for named, key in left if named == kind)
+    by_kind: dict[str, set[str]] = {}
+    for kind, key in wanted:
+        by_kind.setdefault(kind, set()).add(key)
+    by_kind.get("wrap-up code", set()).discard(TIMEOUT_CODE)
+    gone: set[Mention] = set()
+    for kind, keys in by_kind.items():
+        column, terms = TABLES[kind]
+        ids = sorted(keys)
         for first in range(0, len(ids), IN_ONE_QUERY):
             there = session.scalars(select(column).where(column.in_(ids[first : first + IN_ONE_QUERY]), *terms))
-            left -= {(kind, key) for key in there}
-    return left
+            keys.difference_update(there)
+        gone.update((kind, key) for key in keys)
+    return gone
 
 
 def problems(session: Session, rows: Sequence[RetentionPolicy]) -> dict[str, list[Problem]]:

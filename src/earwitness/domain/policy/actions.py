@@ -125,6 +125,8 @@ def read_actions(part: Part) -> Actions:
 
     :raises PolicyError: contradictory, or not to be understood.
     """
+    if not part.values:
+        return Actions()
     others: list[Action] = [
         *(AssignEvaluation(_form(item), _user(item, "user")) for item in part.parts("assignEvaluations")),
         *(_metered(item, f"e{number}") for number, item in enumerate(part.parts("assignMeteredEvaluations"))),

@@ -84,6 +84,9 @@ def read_conditions(part: Part) -> Conditions:
     :raises PolicyError: contradictory, or not to be understood.
     """
 
+    if not part.values:
+        return Conditions()
+
     def ids(name: str) -> frozenset[str]:
         found = frozenset(part.references(name))
         if len(found) > MOST_VALUES:

@@ -49,8 +49,9 @@ def read_policy(policy_id: str, name: str, order: int, enabled_at: int, document
     media = whole.part("mediaPolicies")
     for medium in OTHER_MEDIA:
         other = media.part(medium)
-        other.part("conditions")
-        read_actions(other.part("actions"))
+        if other.values:
+            other.part("conditions")
+            read_actions(other.part("actions"))
     old = read_conditions(whole.part("conditions")), read_actions(whole.part("actions"))
     call = media.part("callPolicy")
     if media.values.get("callPolicy") is not None:

@@ -95,6 +95,11 @@ class Part:
 
     def references(self, name: str) -> list[str]:
         """The ids of mentioned objects."""
+        items = self.values.get(name)
+        if isinstance(items, list):  # the short way: there may be hundreds of thousands of them
+            ids = [item.get("id") for item in items if isinstance(item, dict)]
+            if len(ids) == len(items) and all(isinstance(key, str) and key for key in ids):
+                return ids
         found = []
         for part in self.parts(name):
             mentioned = part.text("id")

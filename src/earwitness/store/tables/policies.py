@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Integer
+from sqlalchemy import ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from earwitness.store.tables.base import ID, Base, Document, Identified, Versioned
@@ -14,6 +14,7 @@ class RetentionPolicy(Base, Identified, Versioned):
     """What to do with recordings of which conversations."""
 
     __tablename__ = "retention_policies"
+    __table_args__ = (Index("ix_retention_policies_stamp", "version", "modified_at"),)
 
     name: Mapped[str] = mapped_column(index=True)
     description: Mapped[str | None] = mapped_column(default=None)

@@ -32,6 +32,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_retention_policies_name"), "retention_policies", ["name"], unique=False)
     op.create_index(op.f("ix_retention_policies_state"), "retention_policies", ["state"], unique=False)
+    op.create_index("ix_retention_policies_stamp", "retention_policies", ["version", "modified_at"], unique=False)
     op.create_table(
         "policy_decisions",
         sa.Column("conversation_id", sa.String(length=64), nullable=False),

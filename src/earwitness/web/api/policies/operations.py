@@ -95,7 +95,7 @@ def create_policy(caller: Signed, parts: Parts, body: PolicyInput) -> PolicyDocu
 
 
 @family.operation("DELETE", PATH, "delete_recording_mediaretentionpolicies", any_of(DELETE), status=204)
-def delete_policies(caller: Signed, parts: Parts, ids: Annotated[CommaList, Query()]) -> None:
+def delete_policies(caller: Signed, parts: Parts, ids: CommaList = None) -> None:
     """Deletes the named policies and no others. Dates that they have set stay (F19)."""
     if not ids or len(ids) > MOST_IDS:
         raise bad_request(f"ids names 1 to {MOST_IDS} policies.", "ids")
