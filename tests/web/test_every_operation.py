@@ -25,7 +25,8 @@ NAMES = [f"{method} {path}" for method, path, _ in OPERATIONS]
 HEADERS = ("ININ-Correlation-Id", "inin-ratelimit-count", "inin-ratelimit-allowed", "inin-ratelimit-reset")
 FIELDS = {"message", "code", "status", "contextId", "details", "errors", "messageWithParams", "messageParams"}
 REQUIRED = {"permission": "recording:recording:view", "trunkMetabaseId": "external_sip.json",
-            "phoneMetabaseId": "generic_sip.json", "phoneBaseSettingsId": "none", "flow": "none"}  # fmt: skip
+            "phoneMetabaseId": "generic_sip.json", "phoneBaseSettingsId": "none", "flow": "none",
+            "id": "none", "contextId": "none", "calibratorId": "none"}  # fmt: skip
 
 
 def address(path: str) -> str:
