@@ -309,6 +309,30 @@ def test_dates_that_somebody_has_set_stay(small: House) -> None:
     assert other.retention_policy_id == "p"
 
 
+def test_h3_what_comes_to_a_conversation_later_gets_the_same_dates(small: House) -> None:
+    small.policy("p", days(30, 3))
+    small.call()
+    small.turn()
+    small.call("none", start=NOW - 2 * DAY)
+    small.turn()
+    with small.database.transaction() as session:
+        for key, more in (
+            ("c-late", {}),
+            ("c-dated", {"delete_date": 7}),
+            ("c-own", {"role": "ADHOC"}),
+            ("none-l", {}),
+        ):
+            session.add(_recording(key, key.partition("-")[0], NOW + DAY, **more))
+        session.flush()
+        rows = {key: session.get_one(Recording, key) for key in ("c-late", "c-dated", "c-own", "none-l")}
+        told = {key: policy_applying.late(session, row, NOW + 2 * DAY) for key, row in rows.items()}
+    assert told == {"c-late": True, "c-dated": False, "c-own": False, "none-l": False}
+    late = rows["c-late"]
+    assert (late.delete_date, late.archive_date) == (NOW + 31 * DAY, NOW + 4 * DAY)
+    assert (late.retention_policy_id, rows["c-dated"].delete_date) == ("p", 7)
+    assert rows["none-l"].delete_date is None
+
+
 def test_f14_f15_actions_of_all_policies_add_up_in_order(house: House) -> None:
     calibration = {"calibrator": {"id": "max"}, "evaluators": [{"id": "eve"}, {"id": "left"}],
                    "evaluationForm": {"id": "form"}, "expertEvaluator": {"id": "max"}}  # fmt: skip

@@ -18,6 +18,7 @@ from earwitness.store import audit, completion, internal, policies, policy_facts
 from earwitness.store.policies import Compiled
 from earwitness.store.policy_actions import Carrier
 from earwitness.store.tables import Conversation, PolicyDecision, Recording
+from earwitness.store.tables.base import Document
 from earwitness.store.visibility import ADHOC
 
 DAY_US = 86_400_000_000
@@ -59,20 +60,9 @@ def _stamp(session: Session, recordings: Sequence[Recording], decision: Decision
         return
     at_once = []
     for row in recordings:
-        if row.file_state == retention.DELETED:
+        if row.file_state == retention.DELETED or not _date(row, verdict_document(decision), now):
             continue
-        why = verdict_document(decision)
-        if row.delete_date is not None or row.archive_date is not None:
-            row.retention_why = {**why, "byHand": BY_HAND}
-            continue
-        row.retention_policy_id, row.retention_why = verdict.policy.id, why
-        row.modified_at, row.version = now, row.version + 1
-        if verdict.archive_days is not None:
-            row.archive_date = row.created_at + verdict.archive_days * DAY_US
-            row.archive_medium = retention.ARCHIVE_MEDIUM
-        if verdict.action == DELETE_AFTER:
-            row.delete_date = row.created_at + (verdict.days or 0) * DAY_US
-        elif verdict.action == DELETE:
+        if verdict.action == DELETE:
             row.delete_date = now + (DAY_US if exported else 0)
             at_once += [] if exported else [row.id]
     session.flush()
@@ -80,10 +70,41 @@ def _stamp(session: Session, recordings: Sequence[Recording], decision: Decision
         retention.ask_to_delete(session, at_once, SYSTEM, f'policy "{verdict.policy.name}": {verdict.why}', now)
 
 
-def verdict_document(decision: Decision) -> dict[str, Any]:
+def _date(row: Recording, verdict: Document, now: int) -> bool:
+    """Sets the dates of a recording, unless somebody else has; gives whether it did."""
+    if row.delete_date is not None or row.archive_date is not None:
+        row.retention_why = {**verdict, "byHand": BY_HAND}
+        return False
+    row.retention_policy_id, row.retention_why = verdict.get("policyId"), verdict
+    row.modified_at, row.version = now, row.version + 1
+    if verdict.get("archiveDays"):
+        row.archive_date = row.created_at + int(verdict["archiveDays"]) * DAY_US
+        row.archive_medium = retention.ARCHIVE_MEDIUM
+    if verdict["action"] == DELETE_AFTER:
+        row.delete_date = row.created_at + int(verdict["days"]) * DAY_US
+    elif verdict["action"] == DELETE:
+        row.delete_date = now
+    return True
+
+
+def late(session: Session, row: Recording, now: int) -> bool:
+    """Gives a recording that came to its conversation after the policies the dates that theirs got; whether it did.
+
+    For orphans that are attached, and for uploads. Nothing else is done again, and dates that it has stay.
+    """
+    decision = completion.decision(session, row.conversation_id)
+    if decision is None or decision.policy_id is None or row.role == ADHOC:
+        return False
+    verdict = {key: value for key, value in decision.verdict.items() if key != "matched"}
+    dated = _date(row, verdict, now)
+    session.flush()
+    return dated
+
+
+def verdict_document(decision: Decision) -> Document:
     """The verdict as it is kept."""
     verdict = decision.verdict
-    document: dict[str, Any] = {
+    document: Document = {
         "action": verdict.action,
         "policyId": verdict.policy.id if verdict.policy is not None else None,
         "policyName": verdict.policy.name if verdict.policy is not None else None,

@@ -52,10 +52,11 @@ def test_f6_teams_are_those_of_the_time_of_the_call() -> None:
 
 def test_f6_languages() -> None:
     story = Story().begin().external().answer("carrier")
+    story.tell("conversation.language", language="en-US", flow_id="f")
     story.tell("consent.granted", leg_id="carrier", language="de-DE")
     story.tell("conversation.ended", cause="hangup")
     found = seen(story, languages=["L1"])
-    assert found.languages >= {"de-de", "L1"}
+    assert found.languages >= {"de-de", "en-us", "L1"}
     assert (found.consent, found.recordable) == ("granted", True)
 
 
