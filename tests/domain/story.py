@@ -40,7 +40,10 @@ class Story:
         )
         return self
 
-    def external(self, direction: str = "inbound", name: str = "carrier", trunk: str = "t1") -> Story:
+    def external(
+        self, direction: str = "inbound", name: str = "carrier", trunk: str = "t1", consent: str | None = None
+    ) -> Story:
+        """:param consent: what was said in the conversation that the party comes from."""
         self.tell("participant.joined", participant_id=f"p-{name}", purpose="external", address="+4930111")
         self.tell(
             "leg.offered",
@@ -51,6 +54,7 @@ class Story:
             external=True,
             address="+4930111",
             trunk_id=trunk,
+            **({"consent": consent} if consent is not None else {}),
         )
         return self
 

@@ -28,6 +28,7 @@ NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
 STATIONS = NAMES.map(lambda name: f"s-{name}")
 TRUNKS = st.sampled_from(["t1", "t2"])
 FLAGS = st.booleans()
+SAID = st.sampled_from([None, None, "granted", "unset"])
 SETTINGS = st.builds(
     TrunkRecording, enabled=st.just(True) | FLAGS, holds=FLAGS, consult=FLAGS, external_transfers=FLAGS,
     consent_required=FLAGS,
@@ -98,13 +99,13 @@ class Machine(RuleBasedStateMachine):
         self.story.tell("participant.joined", participant_id=f"p-{name}", purpose=purpose)
         self.obey()
 
-    @rule(name=NAMES, external=FLAGS, inbound=FLAGS, trunk=TRUNKS, answered=FLAGS)
-    def offer(self, name: str, external: bool, inbound: bool, trunk: str, answered: bool) -> None:
+    @rule(name=NAMES, external=FLAGS, inbound=FLAGS, trunk=TRUNKS, answered=FLAGS, said=SAID)
+    def offer(self, name: str, external: bool, inbound: bool, trunk: str, answered: bool, said: str | None) -> None:
         if name in self.decides.facts.legs:
             return  # ids of legs are fresh
         direction = "inbound" if inbound else "outbound"
         if external:
-            self.story.external(direction, name, trunk)
+            self.story.external(direction, name, trunk, said)
         else:
             self.story.phone(name, direction)
         if answered:
@@ -242,6 +243,17 @@ class Machine(RuleBasedStateMachine):
             return
         assert all(tape.destroyed for tape in self.tapes.values() if tape.ever)
         assert self.decides.refuses_user_recording() is not None
+
+    @invariant()
+    def c5_nobody_is_on_the_tape_of_another_without_a_yes_of_his_own(self) -> None:
+        if not self.story.events or self.holding:
+            return
+        decides = self.decides
+        for leg in decides.facts.answered.values():
+            if leg.external and leg.direction == "inbound" and (leg.consent or decides.facts.consent) != "granted":
+                trunk = decides.trunks[leg.trunk_id or ""]
+                if trunk.enabled and trunk.consent_required:
+                    assert not any(tape.open for (_, kind, _), tape in self.tapes.items() if kind == "trunk")
 
     @invariant()
     def reasons_nest(self) -> None:

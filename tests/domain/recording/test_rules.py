@@ -155,6 +155,41 @@ def test_c4_nothing_is_captured_before_consent() -> None:
     assert open_tapes(obey(story, settings)) == {("carrier", "trunk")}
 
 
+def test_c5_a_caller_who_was_not_asked_is_on_nobodys_tape() -> None:
+    """Somebody outside is added, over a trunk that requires no consent; he would be recorded with the caller."""
+    rules = RecordingRules({"t1": replace(ON, consent_required=True), "t2": ON})
+    story = talk().external("outbound", "friend", "t2").answer("friend")
+    commands = obey(story, rules=rules)
+    assert open_tapes(commands) == set()
+    assert [reason.row for reason in commands[-1].reasons] == ["consent"]
+    story.seen = len(story.events)
+    story.tell("leg.ended", leg_id="carrier", cause="endpoint")
+    story.tell("participant.left", participant_id="p-carrier", cause="endpoint")
+    assert open_tapes(obey_rest(story, rules)) == {("friend", "trunk")}, "he and ours alone need none"
+
+
+def test_c5_the_yes_of_one_caller_is_not_that_of_another() -> None:
+    """Two calls from outside are made one; who comes in has not been asked."""
+    settings = replace(ON, consent_required=True, external_transfers=True)
+    rules = RecordingRules({"t1": settings})
+    story = talk()
+    story.tell("consent.granted", leg_id="carrier")
+    story.external("inbound", "second", "t1", "unset").answer("second")
+    assert open_tapes(obey(story, rules=rules)) == set()
+    assert rules.refuses_user_recording() is not None
+    story.seen = len(story.events)
+    story.tell("consent.granted", leg_id="second")
+    assert open_tapes(obey_rest(story, rules)) == {("carrier", "trunk"), ("second", "trunk")}
+
+
+def test_c3_who_has_agreed_need_not_be_asked_again_in_the_call_that_he_moves_to() -> None:
+    rules = RecordingRules({"t1": replace(ON, consent_required=True)})
+    story = Story().begin("internal").phone("alice", "inbound").phone("bob").answer("bob", "alice")
+    story.external("inbound", "carrier", "t1", "granted").answer("carrier")
+    assert open_tapes(obey(story, rules=rules)) == {("carrier", "trunk")}
+    assert rules.refuses_user_recording() is None
+
+
 def test_c6_consent_is_no_matter_where_the_trunk_does_not_require_it() -> None:
     assert open_tapes(obey(talk())) == {("carrier", "trunk")}
 

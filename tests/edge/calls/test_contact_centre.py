@@ -709,6 +709,29 @@ def test_a_phone_transfers_attended(centre: Any) -> None:
     office.settled()
 
 
+def test_a5_a_phone_may_ask_for_the_attended_transfer_on_either_of_its_calls(centre: Any) -> None:
+    """The call with the customer stays, so there is one recording, whichever call carries the REFER."""
+    office = centre()
+    anna, bert = up(office), office.phone("bert", 3)
+    first = anna.session
+    anna.reinvite("sendonly")
+    anna.dial("203")
+    bert.answer()
+    office.run(1)
+    (customers, _) = list(office.switchboard.conversations)
+    replaces = f"{first.call_id}%3Bto-tag%3D{first.remote_tag}%3Bfrom-tag%3D{first.local_tag}"
+    assert refer(anna, f"<sip:x@192.0.2.1?Replaces={replaces}>", office)[0].status == 202
+    office.run(1)
+    assert list(office.switchboard.conversations) == [customers]
+    assert talking(office) == [{"external", "u-bert"}]
+    assert notified(anna)[-1] == "SIP/2.0 200 OK"
+    bert.hang_up()
+    office.run(1)
+    assert len({event["tape_id"] for event in events(office, "tape.opened", 0)}) == 1
+    assert events(office, "tape.opened", 1) == []
+    office.settled()
+
+
 def test_a_strangers_dialog_cannot_be_pulled_into_a_call(centre: Any) -> None:
     office = centre()
     anna, bert, other = up(office), office.phone("bert", 3), office.phone("lobby", 4)

@@ -57,10 +57,11 @@ EVENT_FIELDS: dict[str, Fields] = {
         ("conversation_id", "organization_id", "direction", "ani", "dnis"), ("config_version", "edge_id")
     ),
     "conversation.ended": Fields(("cause",), ("by",)),
-    # Legs. kind: trunk or station; direction as seen from us: inbound = they called us.
+    # Legs. kind: trunk or station; direction as seen from us: inbound = they called us. consent: of a caller who comes
+    # from another conversation, what was said there: granted or unset.
     "leg.offered": Fields(
         ("leg_id", "participant_id", "kind", "direction", "external", "address"),
-        ("trunk_id", "trunk_base_id", "station_id", "user_id", "sip_call_id"),
+        ("trunk_id", "trunk_base_id", "station_id", "user_id", "sip_call_id", "consent"),
     ),
     "leg.ringing": Fields(("leg_id",)),
     "leg.answered": Fields(("leg_id",)),

@@ -33,6 +33,8 @@ class Leg:
     user_id: str | None
     station_id: str | None = None
     answered: bool = False
+    consent: str | None = None
+    """What was said in the conversation that a caller comes from: ``granted`` or ``unset``. None: called this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Facts:
     """Recording settings of stations by id, as they were when the call began (A7); others do not record."""
     consent: str = "unset"
     """``unset``, ``granted`` or ``refused``. A refusal stands: a later yes does not lift it within the call."""
+    unasked: bool = False
+    """An outside caller is up who has not agreed, and whose trunk requires it; nobody else's answer is his (C5)."""
     secure_pause: bool = False
     conference: bool = False
     """It is a conference, or was one when the last internal party left it."""
@@ -155,6 +159,10 @@ class Facts:
             for participant, purpose in self.purposes.items()
         )
 
+    def agreed(self, leg: Leg) -> bool:
+        """Whether the party of this leg agrees to be recorded, as far as it was asked."""
+        return self.consent != "refused" and (leg.consent or self.consent) == "granted"
+
     def user_asked(self, leg: Leg) -> bool:
         """Whether this leg's user wants a user recording."""
         return not leg.external and leg.leg_id in self.recording_legs
@@ -180,6 +188,7 @@ class Facts:
             data.get("trunk_id"),
             data.get("user_id"),
             data.get("station_id"),
+            consent=data.get("consent"),
         )
         self.legs[leg.leg_id] = leg
         self.gone.discard(leg.participant_id)
@@ -267,6 +276,10 @@ class Facts:
         self.inside = frozenset(item.participant_id for item in self.segments.values() if item.kind in MACHINE_SEGMENTS)
 
     def _granted(self, data: Mapping[str, Any]) -> bool:
+        leg = self.legs.get(data["leg_id"])
+        if leg is not None and leg.consent == "unset":
+            leg.consent = "granted"
+            return True
         if self.consent != "unset":
             return False
         self.consent = "granted"

@@ -34,6 +34,11 @@ from earwitness.domain.recording.table import PAUSE, REFUSED, No, Reason, Row
 _OFF = Reason("trunk", "recording is off on this trunk", "trunk_recording_enabled=false")
 _INTERNAL = Reason("external", "no external party on this leg")
 _UNASKED = Reason("consent", "this trunk requires consent, and none was given", "trunk_recording_consent_required=true")
+_OTHER_UNASKED = Reason(
+    "consent",
+    "a caller on this call has given no consent, which the caller's trunk requires",
+    "trunk_recording_consent_required=true",
+)
 _FLOW = Reason("flow", "inside a flow that suppresses recording", "suppressRecording=true")
 _QUEUE = Reason("queue", "waiting in a queue that suppresses recording", "suppressInQueueCallRecording=true")
 _HOLD = Reason("hold", "on hold, and this trunk does not record holds", "trunk_disallow_recording_during_hold=true")
@@ -65,9 +70,9 @@ def _external(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None
 def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
     if facts.consent == "refused":
         return REFUSED
-    if settings.consent_required and leg.direction == "inbound" and facts.consent != "granted":
+    if settings.consent_required and leg.direction == "inbound" and not facts.agreed(leg):
         return _UNASKED
-    return None
+    return _OTHER_UNASKED if facts.unasked else None
 
 
 def _flow(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
@@ -116,9 +121,11 @@ def _no_consent(facts: Facts, settings: TrunkRecording) -> Reason | None:
     """
     if facts.consent == "refused":
         return REFUSED
-    if facts.consent == "unset" and settings.enabled and settings.consent_required and not facts.conference:
-        return _UNASKED
-    return None
+    if facts.conference:
+        return None
+    caller = facts.caller
+    unset = settings.enabled and settings.consent_required and caller is not None and not facts.agreed(caller)
+    return _UNASKED if unset or facts.unasked else None
 
 
 TRUNK_ROWS: tuple[Row, ...] = (
@@ -250,6 +257,7 @@ class RecordingRules:
         self._unsettled = False
         commands: list[TapeCommand] = []
         facts = self.facts
+        facts.unasked = any(self._unasked(leg) for leg in facts.answered.values())
         for leg in facts.answered.values():
             if leg.kind == "trunk":
                 self._judge_side(leg, "trunk", _TRUNK_NOES, commands)
@@ -271,6 +279,12 @@ class RecordingRules:
     def _caller_settings(self) -> TrunkRecording:
         caller = self.facts.caller
         return NO_TRUNK if caller is None else self.trunks.get(caller.trunk_id or "", NO_TRUNK)
+
+    def _unasked(self, leg: Leg) -> bool:
+        if not leg.external or leg.direction != "inbound" or self.facts.agreed(leg):
+            return False
+        settings = self.trunks.get(leg.trunk_id or "", NO_TRUNK)
+        return settings.enabled and settings.consent_required
 
     def _settings(self, leg: Leg) -> TrunkRecording:
         """Of the leg's trunk or station. Consent that the caller's trunk requires is required at stations too (C5)."""

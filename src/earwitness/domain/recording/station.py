@@ -51,7 +51,10 @@ def _consent(facts: Facts, leg: Leg, settings: TrunkRecording) -> Reason | None:
     """The gate is for calls from outside, and not for conferences (C7). A refusal stands there too (C1)."""
     if facts.consent == "refused":
         return REFUSED
-    return _UNASKED if _waits_for_consent(facts, settings) and facts.consent != "granted" else None
+    if facts.conference or facts.caller is None:
+        return None
+    unset = settings.consent_required and not facts.agreed(facts.caller)
+    return _UNASKED if unset or facts.unasked else None
 
 
 def _waits_for_consent(facts: Facts, settings: TrunkRecording) -> bool:

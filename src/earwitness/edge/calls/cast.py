@@ -69,9 +69,13 @@ class Cast:
             **{"queue_id": person.queue_id, **facts},
         )
 
-    def offered(self, leg: Leg, direction: str, address: str, user: User | None) -> None:
-        """A leg begins; ``direction`` as seen from us."""
+    def offered(self, leg: Leg, direction: str, address: str, user: User | None, *, consent: str | None = None) -> None:
+        """A leg begins; ``direction`` as seen from us.
+
+        :param consent: of a caller who comes from another conversation, what was said there.
+        """
         trunk, station = leg.trunk, leg.station
+        brought: dict[str, Any] = {"consent": consent} if consent is not None else {}
         self._story.tell(
             "leg.offered",
             leg_id=leg.id,
@@ -85,6 +89,7 @@ class Cast:
             station_id=station.id if station is not None else None,
             user_id=user.id if user is not None else None,
             sip_call_id=leg.session.call_id[:256] if leg.session is not None else None,
+            **brought,
         )
 
     def media(self, leg: Leg) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from earwitness.edge.calls.cast import Person
@@ -11,9 +12,19 @@ if TYPE_CHECKING:
     from earwitness.edge.calls.conversation import Conversation
 
 
-def hand_out(call: Conversation, leg: Leg) -> Person:
-    """A leg goes over to another conversation. Gives who is on it."""
-    person = call.cast.people[leg.participant_id]
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Somebody between two conversations."""
+
+    leg: Leg
+    person: Person
+    consent: str
+    """``unset``, ``granted`` or ``refused``."""
+
+
+def hand_out(call: Conversation, leg: Leg) -> Mover:
+    """A leg goes over to another conversation. Gives who is on it, and what he has said about being recorded."""
+    mover = Mover(leg, call.cast.people[leg.participant_id], call.recorder.consent_of(leg.id))
     call.negotiation.forget(leg)
     call.main.remove(leg)
     call.holding.discard(leg.participant_id)
@@ -25,11 +36,12 @@ def hand_out(call: Conversation, leg: Leg) -> Person:
     call.bridge.forget(leg.id)
     call.services.engine.disconnect(leg.id)
     call.services.forget_leg(leg.id)
-    return person
+    return mover
 
 
-def take_in(call: Conversation, leg: Leg, person: Person) -> None:
-    """A leg comes from another conversation."""
+def take_in(call: Conversation, mover: Mover) -> None:
+    """A leg comes from another conversation. What its party, if it called us, said there counts here for it alone."""
+    leg, person = mover.leg, mover.person
     leg.participant_id = call.services.new_id()
     leg.owner, leg.told = call.reactions, None
     call.legs[leg.id] = leg
@@ -38,7 +50,9 @@ def take_in(call: Conversation, leg: Leg, person: Person) -> None:
     call.cast.join(leg.participant_id, **person.facts)
     user = call.directory.user(person.user_id)
     direction = "inbound" if leg.session is not None and leg.session.role == "uas" else "outbound"
-    call.cast.offered(leg, direction, str(person.facts.get("address") or ""), user)
+    asked = leg.trunk is not None and direction == "inbound"
+    consent = mover.consent if asked else None
+    call.cast.offered(leg, direction, str(person.facts.get("address") or ""), user, consent=consent)
     call.answered(leg, "interact")
     call.cast.hold(leg.participant_id, leg.holding)
     call.main.append(leg)

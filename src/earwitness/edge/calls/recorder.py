@@ -123,6 +123,14 @@ class Recorder:
         """Whether the caller does not agree to be recorded."""
         return self._rules.facts.consent == "refused"
 
+    def consent_of(self, leg_id: str) -> str:
+        """What the party of a leg has said so far: ``unset``, ``granted`` or ``refused``."""
+        facts = self._rules.facts
+        leg = facts.legs.get(leg_id)
+        if facts.consent == "refused" or leg is None:
+            return facts.consent
+        return leg.consent or facts.consent
+
     def records(self, leg_id: str) -> bool:
         """Whether the user of this leg has asked for a recording."""
         return leg_id in self._rules.facts.recording_legs

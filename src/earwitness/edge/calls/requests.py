@@ -117,8 +117,7 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
             by = leg.participant_id
             Transfer(conversation, leg, goal, by=by, kind="attended", report=report, hang_up=False).begin()
         return
-    # Who has refused to be recorded must not come into a call where nobody has: that call stays, whichever it is.
-    swapped = other.recorder.consent_refused and not conversation.recorder.consent_refused
+    swapped = _stays(other, conversation)
     stays, kept_leg = (other, other_leg) if swapped else (conversation, leg)
     goes, gone_leg = (conversation, leg) if swapped else (other, other_leg)
     movers = [mover for mover in goes.main if mover is not gone_leg]
@@ -131,12 +130,12 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
         stays.secure_pause = True
         stays.story.tell("secure_pause.on", by=kept_leg.participant_id)
     moved = [hand_out(goes, mover) for mover in movers]
-    for mover, person in zip(movers, moved, strict=True):
-        take_in(stays, mover, person)
+    for mover in moved:
+        take_in(stays, mover)
     stays.story.tell(
         "transferred",
         kind="attended",
-        target=str(moved[0].facts.get("address") or ""),
+        target=str(moved[0].person.facts.get("address") or ""),
         target_type="address",
         external=any(mover.trunk is not None for mover in movers),
         by=kept_leg.participant_id,
@@ -147,4 +146,19 @@ def attended(conversation: Conversation, leg: Leg, other_leg: Leg, asked: sip_re
     report(Report(200))
     stays.arrange()
     stays.story.flush()
+    if swapped:  # the phone is hung up on where it asked when it has heard how it went
+        goes.release(gone_leg, "transfer", hang_up=False)
     goes.disconnect("transfer", cause_of_legs="transfer")
+
+
+def _stays(other: Conversation, conversation: Conversation) -> bool:
+    """Whether ``other`` is the one of two joined calls that stays, and not the one in which the phone asked.
+
+    Who has refused to be recorded must not come into a call where nobody has: that call stays, whichever it is. Else
+    it is the one with somebody from outside: phones ask on either, and a recording must not break in two (A5).
+    """
+    refused = (other.recorder.consent_refused, conversation.recorder.consent_refused)
+    if refused[0] != refused[1]:
+        return refused[0]
+    outside = [any(leg.trunk is not None for leg in call.main) for call in (other, conversation)]
+    return outside[0] and not outside[1]
