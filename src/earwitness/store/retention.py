@@ -124,16 +124,14 @@ def _ask(session: Session, ids: Sequence[str], by: str, reason: str, at: int, *,
     statement = statement.order_by(Recording.id).with_for_update()
     rows = session.scalars(statement.execution_options(populate_existing=True)).all()
     held = protection.protected_among(session, (row.conversation_id for row in rows if row.role != ADHOC))
-    begun = []
+    begun = {row.id: row.role == ADHOC or row.conversation_id not in held for row in rows}
+    retention_tasks.put_all(session, begun, "destroy", by=by, reason=reason, at=at)
     for row in rows:
-        waits = row.role != ADHOC and row.conversation_id in held
-        retention_tasks.put(session, row.id, "destroy", by=by, reason=reason, at=at, begun=not waits)
-        if not waits:
+        if begun[row.id]:
             row.file_state = DELETED
             row.modified_at, row.version = at, row.version + 1
-            begun.append(row.id)
     session.flush()
-    return begun
+    return [recording_id for recording_id, now in begun.items() if now]
 
 
 def released(session: Session, limit: int) -> list[RetentionTask]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Subject
 from earwitness.store import audit
-from earwitness.store.tables import Recording, RecordingObject, RetentionTask
+from earwitness.store.tables import AuditEntry, Recording, RecordingObject, RetentionTask
 from earwitness.store.tables.base import Document
 
 LEASE_US = 120_000_000
@@ -41,7 +41,29 @@ class Task:
 
 def put(session: Session, recording_id: str, kind: str, *, by: str, reason: str, at: int, begun: bool = True) -> None:
     """Notes a task. What is to be destroyed is not to be anything else; whoever asked first is in the receipt."""
-    row = session.get(RetentionTask, recording_id)
+    _put(session, session.get(RetentionTask, recording_id), recording_id, kind, by, reason, at, begun)
+
+
+def put_all(session: Session, begun: Mapping[str, bool], kind: str, *, by: str, reason: str, at: int) -> None:
+    """Notes a task of each of several recordings.
+
+    :param begun: recording -> whether it begins now.
+    """
+    known = {row.recording_id: row for row in _tasks(session, sorted(begun))}
+    for recording_id, now in begun.items():
+        _put(session, known.get(recording_id), recording_id, kind, by, reason, at, now)
+
+
+def _put(
+    session: Session,
+    row: RetentionTask | None,
+    recording_id: str,
+    kind: str,
+    by: str,
+    reason: str,
+    at: int,
+    begun: bool,
+) -> None:
     if row is None:
         session.add(
             RetentionTask(
@@ -115,28 +137,32 @@ def destroyed(session: Session, receipts: Mapping[str, Document], now: int) -> i
     ids = sorted(receipts)
     tasks = {row.recording_id: row for row in _tasks(session, ids)}
     statement = select(Recording).where(Recording.id.in_(sorted(tasks))).order_by(Recording.id).with_for_update()
-    news = 0
-    for row in session.scalars(statement):
+    told: list[AuditEntry] = []
+    for row in session.scalars(statement).all():
         task = tasks[row.id]
         if row.deleted_at is None:
-            news += 1
             row.deleted_at, row.receipt = now, receipts[row.id]
             row.peaks, row.name, row.annotations, row.restore_expires_at = None, None, [], None
             row.modified_at, row.version = now, row.version + 1
             kind, _, subject_id = task.by.partition(":")
-            audit.add(
-                session,
-                at=now,
-                subject=Subject(kind, subject_id),
-                action="recording.deleted",
-                entity_type="recording",
-                entity_id=row.id,
-                conversation_id=row.conversation_id,
-                detail={"reason": task.reason, "askedAt": task.asked_at},
+            told.append(
+                AuditEntry(
+                    at=now,
+                    subject_type=kind,
+                    subject_id=subject_id or None,
+                    action="recording.deleted",
+                    entity_type="recording",
+                    entity_id=row.id,
+                    conversation_id=row.conversation_id,
+                    result="allowed",
+                    detail={"reason": task.reason, "askedAt": task.asked_at},
+                )
             )
+    session.add_all(told)
+    session.flush()
     session.execute(delete(RecordingObject).where(RecordingObject.recording_id.in_(sorted(tasks))))
     session.execute(delete(RetentionTask).where(RetentionTask.recording_id.in_(sorted(tasks))))
-    return news
+    return len(told)
 
 
 def moved(session: Session, task: Task, now: int) -> bool:

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from earwitness.archive.vault import manifest as manifests
 from earwitness.archive.vault import receipt as receipts
 from earwitness.archive.vault.errors import IntegrityError
 from earwitness.archive.vault.log import canonical
@@ -108,22 +107,26 @@ def _each(vault: Vault, cases: Sequence[_Case], step: Callable[[Vault, _Case], N
 
 
 def _look(vault: Vault, case: _Case) -> None:
-    """What there is to remove. A manifest that was tampered with keeps nothing from being destroyed."""
-    stored = vault.objects.get(f"{case.folder}/manifest.json")
+    """What there is to remove.
+
+    The manifest is not asked for more than names: one that was tampered with keeps nothing from being destroyed, and
+    leads to nothing outside of the recording.
+    """
     listed: list[str] = []
+    stored = vault.objects.get(f"{case.folder}/manifest.json")
     if stored is not None:
-        case.sha256 = _sha256(stored)
         try:
-            manifest = manifests.parse(stored, case.order.recording_id, vault.keyring)
-        except IntegrityError:
+            record = json.loads(stored)["manifest"]
+            case.sha256 = hashlib.sha256(canonical(record)).hexdigest()
+            named = [str(record["key_object"]), *(str(item["object"]) for item in record["items"])]
+            listed = [path for path in named if path.startswith(f"{case.folder}/") and "/../" not in path]
+        except (ValueError, KeyError, TypeError, AttributeError):
             pass
-        else:
-            case.sha256 = manifest.sha256
-            case.keys = [manifest.key_object]
-            listed = [item.object for item in manifest.items]
-    case.keys = list(dict.fromkeys([*case.keys, *vault.data_keys.list(case.folder)]))
+    keys = [path for path in listed if path.endswith(".key")]
+    case.keys = list(dict.fromkeys([*keys, *vault.data_keys.list(case.folder)]))
     present = [path for path in vault.objects.list(case.folder) if not path.endswith(".json")]
-    case.paths = list(dict.fromkeys([*listed, *present, *vault.objects.list(archived(case.folder))]))
+    sealed = [path for path in listed if not path.endswith((".key", ".json"))]
+    case.paths = list(dict.fromkeys([*sealed, *present, *vault.objects.list(archived(case.folder))]))
 
 
 def _delete_keys(vault: Vault, case: _Case) -> None:
@@ -151,11 +154,3 @@ def _bury(vault: Vault, case: _Case) -> None:
 
 def _clear(vault: Vault, case: _Case) -> None:
     vault.clear(case.folder)
-
-
-def _sha256(stored: bytes) -> str | None:
-    """As ``Manifest.sha256``, of a manifest that is not to be trusted."""
-    try:
-        return hashlib.sha256(canonical(json.loads(stored)["manifest"])).hexdigest()
-    except (ValueError, KeyError, TypeError):
-        return None
