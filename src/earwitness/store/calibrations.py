@@ -137,7 +137,8 @@ def delete(session: Session, row: Calibration, at: int) -> None:
     row.deleted_at = at
     for seat in seats(session, row):
         evaluation = session.get_one(Evaluation, seat.evaluation_id)
-        evaluation.deleted_at = evaluation.deleted_at or at
+        if evaluation.deleted_at is None:
+            evaluation.deleted_at = evaluation.changed_at = at
     session.flush()
 
 

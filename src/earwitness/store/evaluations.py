@@ -217,9 +217,15 @@ def release_due(session: Session, now: int, most: int) -> Sequence[Evaluation]:
     )
     rows = session.scalars(due.order_by(Evaluation.release_date).limit(most)).all()
     for row in rows:
-        row.released_at = now
+        row.released_at = row.changed_at = now
     session.flush()
     return rows
+
+
+def changed_since(session: Session, since: int, most: int = 2000) -> Sequence[Evaluation]:
+    """Evaluations that have changed at ``since`` or later, deleted ones too, in order. On nobody's behalf."""
+    statement = select(Evaluation).where(Evaluation.changed_at >= since)
+    return session.scalars(statement.order_by(Evaluation.changed_at, Evaluation.id).limit(most)).all()
 
 
 def count_for_evaluator(session: Session, evaluator_id: str, policy_id: str, since_us: int) -> int:

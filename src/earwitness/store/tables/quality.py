@@ -94,7 +94,7 @@ class Evaluation(Base, Identified):
     """User or program; None: a policy."""
     revision_created_at: Mapped[int | None] = mapped_column(default=None)
     assigned_at: Mapped[int] = mapped_column()
-    changed_at: Mapped[int] = mapped_column()
+    changed_at: Mapped[int] = mapped_column(index=True)
     submitted_at: Mapped[int | None] = mapped_column(default=None)
     """When it was last finished."""
     deleted_at: Mapped[int | None] = mapped_column(default=None, index=True)

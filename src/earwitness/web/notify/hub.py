@@ -31,7 +31,7 @@ from earwitness.web.api.conversation_documents import call_document, conversatio
 from earwitness.web.api.divisions import DivisionReference
 from earwitness.web.kernel.errors import ApiError
 from earwitness.web.kernel.services import Services
-from earwitness.web.notify import frames, people, recordings, topics
+from earwitness.web.notify import evaluations, frames, people, recordings, topics
 from earwitness.web.notify.connection import GONE, REPLACED, STOPPING, Connection
 from earwitness.web.notify.conversations import Conversations
 from earwitness.web.notify.feed import Feed
@@ -60,6 +60,7 @@ class Hub:
         self._lost: dict[str, None] = {}
         self._something = asyncio.Event()
         self._recordings, self._people = recordings.RecordingChanges(), people.People()
+        self._evaluations = evaluations.Evaluations()
         self._tasks: list[asyncio.Task[None]] = []
         self.following = asyncio.Event()
         """Set once the present of the edge is known."""
@@ -209,6 +210,7 @@ class Hub:
             if changed:
                 recordings.deliver(self._parts, session, changed, listeners)
             self._people.deliver(self._parts, session, listeners)
+            self._evaluations.deliver(self._parts, session, listeners, now)
 
     async def _refresh(self) -> None:
         while True:

@@ -10,6 +10,7 @@ from earwitness.domain.access import Access
 VIEW_CONVERSATIONS = "conversation:communication:view"
 VIEW_RECORDINGS = "recording:recording:view"
 VIEW_USERS = "directory:user:view"
+VIEW_EVALUATIONS = "quality:evaluation:view"
 
 CONVERSATIONS = "conversations"
 CALLS = "calls"
@@ -20,6 +21,7 @@ RECORDINGS = "recordings"
 USER_RECORDINGS = "user_recordings"
 ROUTING_STATUS = "routing_status"
 PRESENCE = "presence"
+EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,13 @@ KINDS = (
         ROUTING_STATUS, "v2.users.{id}.routingStatus", "The user takes calls of queues, or does not.", VIEW_USERS
     ),
     TopicKind(PRESENCE, "v2.users.{id}.presence", "The user's presence.", VIEW_USERS),
+    TopicKind(
+        EVALUATIONS,
+        "v2.quality.evaluations",
+        "An evaluation was made, changed, released or deleted.",
+        VIEW_EVALUATIONS,
+        of_user=False,
+    ),
 )
 BY_KIND = {item.kind: item for item in KINDS}
 _ID = r"([A-Za-z0-9_-]{1,64})"

@@ -108,6 +108,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_evaluations_calibration_id"), "evaluations", ["calibration_id"], unique=False)
     op.create_index(op.f("ix_evaluations_context_id"), "evaluations", ["context_id"], unique=False)
     op.create_index(op.f("ix_evaluations_conversation_at"), "evaluations", ["conversation_at"], unique=False)
+    op.create_index(op.f("ix_evaluations_changed_at"), "evaluations", ["changed_at"], unique=False)
     op.create_index(op.f("ix_evaluations_conversation_id"), "evaluations", ["conversation_id"], unique=False)
     op.create_index(op.f("ix_evaluations_deleted_at"), "evaluations", ["deleted_at"], unique=False)
     op.create_index(
@@ -145,6 +146,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_evaluations_form_context_id"), table_name="evaluations")
     op.drop_index("ix_evaluations_evaluator_user_id_assigned_at", table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_deleted_at"), table_name="evaluations")
+    op.drop_index(op.f("ix_evaluations_changed_at"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_conversation_id"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_conversation_at"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_context_id"), table_name="evaluations")
