@@ -42,20 +42,28 @@ DAMAGED = ".damaged-"
 
 
 def rescue(bench: Bench) -> int:
-    """Takes damaged folders apart; gives how many."""
+    """Takes damaged folders apart; gives how many. One that cannot be now keeps none of the others from it."""
     done = 0
     for folder in _quiet(bench.arguments.spool, bench.now_us()):
         if done >= MOST:
             break
-        why = trouble(folder)
-        if why is None:
-            continue
-        with bench.database.reading() as session:
-            if internal.is_stored(session, folder.name) and not tape_files(folder):
-                continue
-        _rescue(bench, folder, why)
-        done += 1
+        try:
+            done += _look(bench, folder)
+        except Exception as error:
+            log.exception("a damaged call cannot be taken apart now", conversation_id=folder.name, error=repr(error))
     return done
+
+
+def _look(bench: Bench, folder: Path) -> bool:
+    """Takes a folder apart if it is damaged."""
+    why = trouble(folder)
+    if why is None:
+        return False
+    with bench.database.reading() as session:
+        if internal.is_stored(session, folder.name) and not tape_files(folder):
+            return False
+    _rescue(bench, folder, why)
+    return True
 
 
 def _quiet(spool: Path, now_us: int) -> list[Path]:

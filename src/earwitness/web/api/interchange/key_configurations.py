@@ -207,8 +207,8 @@ def _save(
     if kind == LOCAL:  # before the row, so that no configuration is ever in use that cannot be asked
         put_service(parts.arguments.keys_dir, row.id, checked.url or "", checked.api_id or "", checked.api_key or "")
     with parts.database.transaction() as session:
-        row = session.merge(row)
         last = recording_keys.in_use(session)
+        row = session.merge(row)
         if last is not None and last.id != row.id:
             now = max(now, last.modified_at + 1)  # the one that is saved last is in use, whatever the clock says
         row.type, row.url, row.api_id, row.error, row.modified_at = kind, checked.url, checked.api_id, None, now
