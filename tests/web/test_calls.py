@@ -230,8 +230,8 @@ def test_transfers(call):
     assert refused(own.post_conversation_participant_replace_agent, call.id, "p2", to_user) == (400, "invalid.value")
     assert refused(own.post_conversation_participant_replace_queue, call.id, "p2", to_queue) == (400, "invalid.value")
     assert refused(own.post_conversations_call_participant_replace, call.id, "p2", sdk.TransferRequest())[0] == 400
-    supervisor = api(call.site, "supervisor")
-    assert refused(supervisor.post_conversation_participant_transfer, call.id, "p2", to_address)[0] == 403
+    stranger = api(call.site, "nobody")
+    assert refused(stranger.post_conversation_participant_transfer, call.id, "p2", to_address)[0] in (403, 404)
 
 
 def test_consult_conference_and_completion(call):
@@ -333,3 +333,91 @@ def test_on_behalf_of_a_user(call):
 def test_ending_a_conversation(call):
     api(call.site).delete_conversation(call.id)
     assert call.site.edge.disconnected == [call.id]
+
+
+def test_transfers_and_consults_to_external_contacts_and_dialling_in_a_call(call):
+    site, world = call.site, call.site.world
+    contact = {"lastName": "Lind", "cellPhone": {"e164": "+49170555"}, "workPhone": {"userInput": "+4930999"},
+               "division": {"id": world.sales}}  # fmt: skip
+    contact_id = site.http().post("/api/v2/externalcontacts/contacts", json=contact).json()["id"]
+    admin = api(site, "admin")
+    body = sdk.TransferToExternalContactRequest()
+    body.contact_id, body.phone_type = contact_id, "CellPhone"
+    admin.post_conversation_participant_replace_contact_external(call.id, "p2", body)
+    site.edge.replies["consult"] = {"participant": "p3"}
+    ask = sdk.ConsultTransferToExternalContact()
+    ask.contact_id, ask.consulting_user_id = contact_id, world.users["agent"]
+    asked = admin.post_conversations_call_participant_consult_contact_external(call.id, "p1", ask)
+    assert asked.destination_participant_id == "p3"
+    by = world.users["admin"]
+    assert site.edge.commands == [
+        {"do": "transfer", "participant": "p2", "to": {"address": "+49170555"}, "by": by},
+        {"do": "consult", "participant": "p2", "to": {"address": "+4930999"}, "by": by},
+    ]
+    body.phone_type = "HomePhone"
+    assert refused(admin.post_conversation_participant_replace_contact_external, call.id, "p2", body)[0] == 400
+    body.contact_id = "nobody"
+    assert refused(admin.post_conversation_participant_replace_contact_external, call.id, "p2", body)[0] == 400
+    command = sdk.CallCommand()
+    command.call_number = "+4930777"
+    assert api(site).post_conversations_call(call.id, command).id == call.id
+    assert site.edge.commands[-1] == {"do": "add", "to": {"address": "+4930777"}, "by": world.users["agent"]}
+    command.call_number = None
+    assert refused(api(site).post_conversations_call, call.id, command)[0] == 400
+
+
+def test_supervisors_barge_in_and_listen(call):
+    site, world = call.site, call.site.world
+    admin, own = api(site, "admin"), api(site)
+    admin.post_conversation_barge(call.id)
+    admin.post_conversations_call_participant_barge(call.id, "p2")
+    admin.post_conversations_call_participant_monitor(call.id, "p2")
+    to = {"do": "add", "to": {"user": world.users["admin"]}, "by": world.users["admin"]}
+    assert site.edge.commands == [to, to, {**to, "muted": True}]
+    assert refused(admin.post_conversations_call_participant_coach, call.id, "p2") == (409, "coach.not.supported")
+    assert refused(admin.post_conversations_call_participant_monitor, call.id, "p1")[0] == 400
+    assert refused(admin.post_conversations_call_participant_monitor, call.id, "p9")[0] == 404
+    assert refused(own.post_conversation_barge, call.id)[0] == 403
+    assert refused(api(site, "client").post_conversation_barge, call.id)[0] == 400
+    assert refused(admin.post_conversation_barge, "nothing")[0] == 404
+
+
+def test_words_that_a_conversation_is_marked_with(call):
+    http, path = call.site.http(), f"/api/v2/conversations/{call.id}/accessattributes"
+    assert http.get(path).json() == {"accessAttributes": []}
+    assert http.put(path, json={"accessAttributes": ["vip", "vip", " legal "]}).status_code == 202
+    sent = call.site.edge.commands[-1]
+    assert sent["attributes"] == {"earwitness.accessAttributes": '["vip", "legal"]'}
+    assert http.put(path, json={}).status_code == 400
+    assert http.put(path, json={"accessAttributes": [""]}).status_code == 400
+    assert call.site.http("nobody").get(path).status_code in (403, 404)
+
+
+def test_what_there_is_none_of_says_so(call):
+    http, secure = call.site.http(), f"/api/v2/conversations/{call.id}/participants/p2/secureivrsessions"
+    assert http.get(secure).json() == {"entities": []}
+    assert http.get(f"{secure}/x").status_code == 404
+    assert http.post(secure, json={"flowId": "f"}).status_code == 400
+    screens = "/api/v2/recordings/screensessions"
+    assert http.get(f"{screens}/details").json() == {"count": 0}
+    assert [
+        http.post(f"{screens}/{name}", json={"roomId": "r"}).status_code for name in ("acknowledge", "metadata")
+    ] == [
+        404,
+        404,
+    ]
+    assert http.post(f"{screens}/metadata", json={}).status_code == 400
+    transcripts = f"/api/v2/speechandtextanalytics/conversations/{call.id}/communications"
+    assert "transcript" in http.get(f"{transcripts}/t/transcripturls").json()["message"]
+    assert http.get(f"{transcripts}/x/transcripturls").status_code == 404
+
+
+def test_extensions_in_use_are_ranges(sqlite_site):
+    http = sqlite_site.http()
+    for extension in ("100", "101", "103", "0101"):
+        line = {"name": extension, "properties": {"earwitness_extension": {"value": {"instance": extension}}}}
+        reply = http.post("/api/v2/telephony/providers/edges/phones", json={"name": f"P{extension}", "lines": [line]})
+        assert reply.status_code == 200, reply.text
+    path = "/api/v2/telephony/providers/edges/extensionpools"
+    assert [item["name"] for item in http.get(path).json()["entities"]] == ["100 - 101", "103", "0101"]
+    assert [item["name"] for item in http.get(path, params={"number": "101"}).json()["entities"]] == ["100 - 101"]

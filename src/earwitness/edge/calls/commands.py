@@ -131,10 +131,14 @@ def _hold(conversation: Conversation, arguments: Arguments) -> None:
 
 def _mute(conversation: Conversation, arguments: Arguments) -> None:
     leg, muted = _leg(conversation, arguments), _flag(arguments, "muted")
+    silence(conversation, leg, muted, _text(arguments, "by", needed=False) or None)
+
+
+def silence(conversation: Conversation, leg: Leg, muted: bool, by: str | None) -> None:
+    """Nobody hears a leg any more, or everybody does again."""
     if leg.muted != muted:
         leg.muted = muted
         conversation.services.engine.mute(leg.id, muted)
-        by = _text(arguments, "by", needed=False) or None
         conversation.story.tell("participant.muted", participant_id=leg.participant_id, muted=muted, by=by)
 
 
@@ -262,9 +266,11 @@ class Addition(Activity):
 
     name = "an invitation to the conference"
 
-    def __init__(self, conversation: Conversation, by: str) -> None:
+    def __init__(self, conversation: Conversation, by: str, muted: bool) -> None:
         self._conversation = conversation
         self._by = by
+        self._muted = muted
+        """Whoever comes only listens."""
         self._arrival: Arrival | None = None
 
     def begin(self, goal: Goal) -> str:
@@ -308,6 +314,8 @@ class Addition(Activity):
         conversation = self._conversation
         self._arrival = None
         conversation.over(self)
+        if self._muted:
+            silence(conversation, leg, True, self._by)
         conversation.main.append(leg)
         conversation.arrange()
         if len(conversation.main) > 2:
@@ -327,7 +335,8 @@ def _add(conversation: Conversation, arguments: Arguments) -> dict[str, Any]:
     _idle(conversation)
     if not conversation.main:
         raise CommandError(409, "conflict", "nobody is on this call yet")
-    return {"participant": Addition(conversation, _by(arguments)).begin(goal)}
+    muted = bool(arguments.get("muted")) and _flag(arguments, "muted")
+    return {"participant": Addition(conversation, _by(arguments), muted).begin(goal)}
 
 
 COMMANDS: dict[str, Callable[[Conversation, Arguments], dict[str, Any] | None]] = {

@@ -11,7 +11,15 @@ from earwitness.store import conversations as conversation_store
 from earwitness.store import later_facts
 from earwitness.web.api import participant_data
 from earwitness.web.api.call_control import CALL, CONVERSATION, ONE
-from earwitness.web.api.participant_data import SECURE, TAG, consent_state, hidden_value, merged, shown_attributes
+from earwitness.web.api.participant_data import (
+    ACCESS,
+    SECURE,
+    TAG,
+    consent_state,
+    hidden_value,
+    merged,
+    shown_attributes,
+)
 from earwitness.web.api.seen import DISCONNECT, Seen, attempt, find, require
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, Moment, RequestBody
@@ -57,6 +65,18 @@ class TagsBody(RequestBody):
     """What another system calls the conversation."""
 
     external_tag: str | None = None
+
+
+class AccessAttributesBody(RequestBody):
+    """Words that a conversation is marked with."""
+
+    access_attributes: list[str] | None = None
+
+
+class AccessAttributes(Document):
+    """Words that a conversation is marked with."""
+
+    access_attributes: list[str]
 
 
 class Consent(Document):
@@ -204,6 +224,44 @@ def _set_secure(
         if len(text) > participant_data.LONGEST_VALUE:
             raise bad_request("There are too many secure attributes.", "attributes", "invalid.value")
         _keep(parts, caller, seen, _anchor(seen), {SECURE: text})
+    return Response(status_code=202)
+
+
+@family.operation(
+    "GET",
+    CONVERSATION + "/accessattributes",
+    "get_conversation_accessattributes",
+    any_of(VIEW),
+    returns=AccessAttributes,
+)
+def access_attributes(caller: Signed, parts: Parts, conversationId: str) -> AccessAttributes:
+    """The words that a conversation is marked with. They are kept and shown; rights come from divisions and roles."""
+    with parts.database.reading() as session:
+        seen = find(parts, session, caller.access, conversationId)
+    require(parts, caller, seen, VIEW)
+    return AccessAttributes(access_attributes=json.loads(hidden_value(seen.timeline, ACCESS) or "[]"))
+
+
+@family.operation(
+    "PUT",
+    CONVERSATION + "/accessattributes",
+    "put_conversation_accessattributes",
+    any_of(EDIT),
+    status=202,
+    returns=str,
+)
+def set_access_attributes(caller: Signed, parts: Parts, conversationId: str, body: AccessAttributesBody) -> Response:
+    """Replaces the words that a conversation is marked with, during the call and after it."""
+    if body.access_attributes is None:
+        raise bad_request("accessAttributes is required.", "accessAttributes")
+    words = list(dict.fromkeys(word.strip() for word in body.access_attributes))
+    text = json.dumps(words)
+    if "" in words or len(text) > participant_data.LONGEST_VALUE:
+        raise bad_request("accessAttributes has an empty word, or too many.", "accessAttributes", "invalid.value")
+    with parts.database.reading() as session:
+        seen = find(parts, session, caller.access, conversationId)
+    require(parts, caller, seen, EDIT)
+    _keep(parts, caller, seen, _anchor(seen), {ACCESS: text if words else None})
     return Response(status_code=202)
 
 

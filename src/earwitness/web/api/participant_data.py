@@ -20,7 +20,9 @@ MOST = 100
 MOST_CHARACTERS = 20_000
 """Of all names and values of a change."""
 LONGEST_VALUE = 4000
-HIDDEN = (TAG, SECURE)
+ACCESS = "earwitness.accessAttributes"
+"""JSON: a list of texts."""
+HIDDEN = (TAG, SECURE, ACCESS)
 CONSENT_STATES = {"granted": "granted", "refused": "denied", "unset": "unset"}
 """Ours -> the contract's (C11)."""
 

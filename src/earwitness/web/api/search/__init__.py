@@ -7,9 +7,12 @@ from earwitness.web.api.search import (
     detail_jobs,
     details,
     division_extras,
+    extension_pools,
     external_contacts,
     groups,
+    not_here,
     role_extras,
+    supervision,
     token_extras,
 )
 from earwitness.web.kernel.operations import Family
@@ -23,4 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     external_contacts.family,
     groups.family,
     token_extras.family,
+    extension_pools.family,
+    supervision.family,
+    not_here.family,
 )
