@@ -26,7 +26,7 @@ HEADERS = ("ININ-Correlation-Id", "inin-ratelimit-count", "inin-ratelimit-allowe
 FIELDS = {"message", "code", "status", "contextId", "details", "errors", "messageWithParams", "messageParams"}
 REQUIRED = {"permission": "recording:recording:view", "trunkMetabaseId": "external_sip.json",
             "phoneMetabaseId": "generic_sip.json", "phoneBaseSettingsId": "none", "flow": "none",
-            "id": "none", "contextId": "none", "calibratorId": "none"}  # fmt: skip
+            "retentionThresholdDays": "1", "id": "none", "contextId": "none", "calibratorId": "none"}  # fmt: skip
 
 
 def address(path: str) -> str:
