@@ -27,7 +27,7 @@ def refused(call: Any, *arguments: Any, **more: Any) -> int:
 
 
 def filters(**values: str) -> list[Any]:
-    return [model("AuditQueryFilter", _property=key, value=value) for key, value in values.items()]
+    return [model("AuditQueryFilter", pcProperty=key, value=value) for key, value in values.items()]
 
 
 @pytest.fixture

@@ -35,7 +35,20 @@ from earwitness.settings import load
 START_TIMEOUT_S = 180.0
 CALL_TIMEOUT_S = 120.0
 SECONDS = 2
-FAMILIES = ("access", "telephony", "routing", "flows", "calls", "live", "retention", "policies", "quality", "end")
+FAMILIES = (
+    "access",
+    "telephony",
+    "routing",
+    "teams",
+    "flows",
+    "calls",
+    "live",
+    "retention",
+    "interchange",
+    "policies",
+    "quality",
+    "end",
+)
 """Files of steps, ``steps_<name>.py``, in the order in which their steps run."""
 
 

@@ -67,6 +67,7 @@ _CALLING = (
     *_each("conversation", "communication", "consultTransferExternalContact", "consultTransferQueue"),
     *_each("conversation", "conference", "add"),
     *_each("conversation", "recording", "pause", "snippetRecord"),
+    *_each("externalContacts", "contact", "view"),
     *_each("telephony", "selfStationAssociation", "edit", "view"),
     *_each("telephony", "station", "disassociateSelf"),
 )
@@ -169,6 +170,7 @@ SUPERVISOR = DefaultRole(
         *_each("quality", "calibration", "add", "edit", "view"),
         *_each("quality", "evaluation", "add", "assign", "edit", "editScore", "release", "searchAny", "view"),
         *_each("quality", "evaluationForm", "view"),
+        *_each("externalContacts", "contact", "add", "edit"),
         *_each("quality", "survey", "view"),
         *_each("quality", "surveyForm", "view"),
         *_each("recording", "annotation", "add", "edit", "view"),
@@ -240,6 +242,7 @@ ADMINISTRATOR = DefaultRole(
             "authorization",
             "conversation",
             "directory",
+            "externalContacts",
             "gdpr",
             "groups",
             "integrations",
