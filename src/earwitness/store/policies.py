@@ -26,19 +26,25 @@ ORDERS = ("order", "name", "createdDate", "modifiedDate", "enabled")
 Stamp = tuple[int, int, int]
 
 
-def get(session: Session, policy_id: str, *, deleted: bool = False) -> RetentionPolicy | None:
-    """The policy of that id; a deleted one only if asked for."""
+def get(
+    session: Session, policy_id: str, *, cross_platform: bool = False, deleted: bool = False
+) -> RetentionPolicy | None:
+    """The policy of that id and kind; a deleted one only if asked for."""
     row = session.get(RetentionPolicy, policy_id)
-    return row if row is not None and (deleted or row.state != "deleted") else None
+    if row is None or row.cross_platform != cross_platform:
+        return None
+    return row if deleted or row.state != "deleted" else None
 
 
 def _there() -> Select[RetentionPolicy]:
     return select(RetentionPolicy).where(RetentionPolicy.state != "deleted")
 
 
-def matching(*, name: str | None = None, enabled: bool | None = None, order: str = "order") -> Select[RetentionPolicy]:
+def matching(
+    *, cross_platform: bool = False, name: str | None = None, enabled: bool | None = None, order: str = "order"
+) -> Select[RetentionPolicy]:
     """Policies in order; ``order`` is one of ``ORDERS``."""
-    statement = _there()
+    statement = _there().where(RetentionPolicy.cross_platform == cross_platform)
     if name:
         statement = statement.where(name_matches(RetentionPolicy.name, name))
     if enabled is not None:
@@ -52,9 +58,12 @@ def matching(*, name: str | None = None, enabled: bool | None = None, order: str
     return statement.order_by(first, RetentionPolicy.order, RetentionPolicy.id)
 
 
-def by_ids(session: Session, ids: Sequence[str]) -> Sequence[RetentionPolicy]:
+def by_ids(session: Session, ids: Sequence[str], *, cross_platform: bool = False) -> Sequence[RetentionPolicy]:
     """Those of the ids that there are."""
-    return session.scalars(_there().where(RetentionPolicy.id.in_(sorted(set(ids)))).order_by(RetentionPolicy.id)).all()
+    statement = _there().where(
+        RetentionPolicy.id.in_(sorted(set(ids))), RetentionPolicy.cross_platform == cross_platform
+    )
+    return session.scalars(statement.order_by(RetentionPolicy.id)).all()
 
 
 def next_order(session: Session) -> int:
@@ -82,7 +91,7 @@ def read(row: RetentionPolicy) -> Policy:
 
     :raises PolicyError: it was stored by another version, and this one does not understand it.
     """
-    return read_policy(row.id, row.name, row.order, row.enabled_at, row.document)
+    return read_policy(row.id, row.name, row.order, row.enabled_at, row.document, cross_platform=row.cross_platform)
 
 
 def rules(session: Session) -> Rules:

@@ -126,6 +126,7 @@ def words(decision: Decision) -> list[dict[str, Any]]:
             "says": says(word.policy.actions.retention),
             "won": word.won,
             "why": word.why,
+            **({"crossPlatform": True} if word.policy.cross_platform else {}),
         }
         for word in decision.verdict.words
     ]

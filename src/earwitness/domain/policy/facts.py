@@ -11,6 +11,9 @@ OURS = ("agent", "user")
 OBSERVING = ("monitor", "coach")
 """Kinds of segment in which somebody listens, and is not the agent (F15)."""
 
+SIPREC = "siprec"
+"""Kind of the legs by which another platform sends us what it records."""
+
 
 @dataclass(frozen=True, slots=True)
 class Agent:
@@ -44,6 +47,8 @@ class Facts:
     consent: str = "unset"
     """``granted``, ``refused``, ``missing`` (asked for, and never given, C5), or ``unset``: nobody needed it."""
     media_type: str = "CALL"
+    other_platform: bool = False
+    """Another platform carried it, and we recorded it (SIPREC)."""
 
     @property
     def duration_us(self) -> int:
@@ -80,12 +85,13 @@ def facts_of(
     queues: set[str] = set()
     codes: set[str] = set()
     spoken = {name.casefold() for name in languages} | set(languages)
-    customer = False
+    customer = other_platform = False
     for person in timeline["participants"]:
         queues.update(part["queue_id"] for part in (person, *person["segments"]) if part.get("queue_id") is not None)
         code = given.get(person["participant_id"]) or (person.get("wrapup") or {}).get("code")
         if code:
             codes.add(str(code))
+        other_platform = other_platform or any(leg.get("kind") == SIPREC for leg in person["legs"])
         connected = person.get("connected")
         if connected is None:
             continue
@@ -109,6 +115,7 @@ def facts_of(
         languages=frozenset(spoken),
         customer=customer,
         consent=_consent(timeline),
+        other_platform=other_platform,
     )
 
 

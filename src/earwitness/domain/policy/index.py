@@ -122,6 +122,9 @@ class PolicyIndex:
         self._customer = _Sets()
         for number, conditions in enumerate(wanted):
             self._customer.add(number, () if conditions.customer is None else (conditions.customer,))
+        self._platform = _Sets()
+        for number, policy in enumerate(self.policies):
+            self._platform.add(number, (policy.cross_platform,))
         self._dates = _Scale([conditions.date_ranges for conditions in wanted])
         forever = float("inf")
         lengths = [conditions.duration for conditions in wanted]
@@ -146,7 +149,7 @@ class PolicyIndex:
 
     def matching(self, facts: Facts) -> list[Policy]:
         """Policies whose conditions the conversation meets, in their order, whenever they were enabled."""
-        left = self._all
+        left = self._all & self._platform.mask((facts.other_platform,))
         for sets, there in self._ids:
             left &= sets.mask(there(facts))
             if not left:

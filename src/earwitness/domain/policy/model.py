@@ -33,6 +33,8 @@ class Policy:
     actions: Actions
     calls: bool = True
     """It says something about calls."""
+    cross_platform: bool = False
+    """It is for conversations that another platform carried, and for no other."""
 
     @property
     def rank(self) -> tuple[int, str]:
@@ -40,7 +42,15 @@ class Policy:
         return self.order, self.id
 
 
-def read_policy(policy_id: str, name: str, order: int, enabled_at: int, document: Mapping[str, Any]) -> Policy:
+def read_policy(
+    policy_id: str,
+    name: str,
+    order: int,
+    enabled_at: int,
+    document: Mapping[str, Any],
+    *,
+    cross_platform: bool = False,
+) -> Policy:
     """The policy of a document with ``mediaPolicies``, ``conditions`` and ``actions``.
 
     :raises PolicyError: contradictory, or not to be understood.
@@ -56,10 +66,10 @@ def read_policy(policy_id: str, name: str, order: int, enabled_at: int, document
     call = media.part("callPolicy")
     if media.values.get("callPolicy") is not None:
         conditions, actions = read_conditions(call.part("conditions")), read_actions(call.part("actions"))
-        return Policy(policy_id, name, order, enabled_at, conditions, actions)
+        return Policy(policy_id, name, order, enabled_at, conditions, actions, True, cross_platform)
     legacy = document.get("conditions") is not None or document.get("actions") is not None
     calls = legacy or not any(media.values.get(medium) is not None for medium in OTHER_MEDIA)
-    return Policy(policy_id, name, order, enabled_at, *old, calls)
+    return Policy(policy_id, name, order, enabled_at, *old, calls, cross_platform)
 
 
 def check(document: Mapping[str, Any]) -> Policy:

@@ -23,6 +23,8 @@ class RetentionPolicy(Base, Identified, Versioned):
     enabled: Mapped[bool] = mapped_column(default=False)
     enabled_at: Mapped[int] = mapped_column()
     """Since when it has been enabled and has said what it says; earlier conversations are none of its business (F2)."""
+    cross_platform: Mapped[bool] = mapped_column(default=False)
+    """It is for conversations that another platform carries and we record, and for no other."""
     state: Mapped[str] = mapped_column(default="active", index=True)
     """``active`` or ``deleted``."""
     document: Mapped[Document] = mapped_column(default=dict)

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("enabled_at", sa.BigInteger(), nullable=False),
+        sa.Column("cross_platform", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("document", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),

@@ -5,4 +5,4 @@ from __future__ import annotations
 from earwitness.web.api.policies import explaining, operations, settings, simulating
 from earwitness.web.kernel.operations import Family
 
-FAMILIES: tuple[Family, ...] = (operations.family, explaining.family, simulating.family, settings.family)
+FAMILIES: tuple[Family, ...] = (*operations.FAMILIES, explaining.family, simulating.family, settings.family)

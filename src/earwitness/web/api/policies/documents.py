@@ -18,6 +18,7 @@ from earwitness.web.kernel.errors import bad_request
 from earwitness.web.kernel.free_documents import kept
 
 PATH = "/api/v2/recording/mediaretentionpolicies"
+CROSS_PATH = "/api/v2/recording/crossplatform/mediaretentionpolicies"
 LONGEST_DESCRIPTION = 4000
 LARGEST = 1 << 20
 """Characters of a policy's document."""
@@ -137,8 +138,13 @@ def document(row: RetentionPolicy, wrong: Sequence[Problem], *, summary: bool = 
         conditions=stored.get("conditions"),
         actions=stored.get("actions"),
         policy_errors=errors(wrong, row.modified_at) if wrong else None,
-        self_uri=f"{PATH}/{row.id}",
+        self_uri=f"{path_of(row.cross_platform)}/{row.id}",
     )
+
+
+def path_of(cross_platform: bool) -> str:
+    """Where policies of a kind are."""
+    return CROSS_PATH if cross_platform else PATH
 
 
 def errors(wrong: Sequence[Problem], at: int) -> PolicyErrors:

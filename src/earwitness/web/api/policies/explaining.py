@@ -14,7 +14,7 @@ from earwitness.store import recordings as recording_store
 from earwitness.store.policy_applying import NOT_APPLIED
 from earwitness.store.tables import PolicyDecision, Recording
 from earwitness.store.visibility import ADHOC
-from earwitness.web.api.policies.documents import PATH
+from earwitness.web.api.policies.documents import path_of
 from earwitness.web.api.policies.operations import VIEW
 from earwitness.web.api.seen import find
 from earwitness.web.kernel.callers import Signed
@@ -194,10 +194,7 @@ def _with_policies(found: ConversationPolicies, decision: PolicyDecision) -> Con
         update={
             "matched": [matched(item) for item in decision.matched],
             "matched_count": int(decision.verdict.get("matched") or len(decision.matched)),
-            "missed": [
-                MatchedPolicy(id=item["id"], name=item["name"], won=False, why=LATE, self_uri=f"{PATH}/{item['id']}")
-                for item in decision.missed
-            ],
+            "missed": [matched({**item, "won": False, "why": LATE}) for item in decision.missed],
             "actions": [
                 PolicyAction(**{key: value for key, value in told.items() if key in known}) for told in decision.actions
             ],
@@ -214,7 +211,7 @@ def matched(told: dict[str, Any]) -> MatchedPolicy:
         says=told.get("says"),
         won=told["won"],
         why=told["why"],
-        self_uri=f"{PATH}/{told['id']}",
+        self_uri=f"{path_of(bool(told.get('crossPlatform')))}/{told['id']}",
     )
 
 

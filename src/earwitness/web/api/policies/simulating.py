@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from pydantic import Field
@@ -288,7 +288,7 @@ def _draft(session: Session, body: SimulationInput) -> tuple[str, Policy]:
 
 
 def _always(policy: Policy) -> Policy:
-    return Policy(policy.id, policy.name, policy.order, 0, policy.conditions, policy.actions, policy.calls)
+    return replace(policy, enabled_at=0)
 
 
 def _errors(draft: Policy, gone: set[tuple[str, str]], now: int) -> PolicyErrors | None:
