@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, func, select
 from sqlalchemy.orm import Session, undefer
 
+from earwitness.store import policy_applying
 from earwitness.store.paging import Page
 from earwitness.store.tables import AfterCallWork, Conversation, OrphanRecording, Recording, RecordingObject
 from earwitness.store.visibility import ADHOC
@@ -147,6 +148,8 @@ def attach(
 ) -> Recording:
     """Makes an orphan a recording of a conversation that is there; the orphan is gone afterwards.
 
+    Where policies were applied to the conversation already, their verdict sets the dates that are not given here.
+
     :param dates: ``archive_date``, ``delete_date``, ``export_date``, ``export_integration_id``.
     """
     recording = Recording(
@@ -182,6 +185,7 @@ def attach(
     session.flush()
     session.add_all(objects)
     session.flush()
+    policy_applying.late(session, recording, at)
     return recording
 
 
