@@ -23,6 +23,7 @@ from earwitness.store.tables import (
     Site,
     Skill,
     Station,
+    SurveyForm,
     Trunk,
     TrunkBase,
     User,
@@ -48,6 +49,7 @@ _HOLDS = (
     (Flow, "flows"),
     (Prompt, "prompts"),
     (EvaluationForm, "evaluation forms"),
+    (SurveyForm, "survey forms"),
 )
 
 

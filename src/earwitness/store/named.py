@@ -22,6 +22,7 @@ from earwitness.store.tables import (
     Site,
     Skill,
     Station,
+    SurveyForm,
     Trunk,
     TrunkBase,
     WorkTeam,
@@ -45,6 +46,7 @@ N = TypeVar(
     Prompt,
     WorkTeam,
     EvaluationForm,
+    SurveyForm,
     ExternalContact,
 )
 

@@ -25,7 +25,14 @@ from earwitness.store.tables.interchange import (
 )
 from earwitness.store.tables.organization import AccessToken, Division, Grant, OauthClient, Organization, Role, User
 from earwitness.store.tables.policies import PolicyDecision, RetentionPolicy
-from earwitness.store.tables.quality import Calibration, CalibrationEvaluator, Evaluation, EvaluationForm
+from earwitness.store.tables.quality import (
+    Calibration,
+    CalibrationEvaluator,
+    Evaluation,
+    EvaluationForm,
+    Survey,
+    SurveyForm,
+)
 from earwitness.store.tables.retention import (
     DeletionProtection,
     Erasure,
@@ -123,6 +130,8 @@ __all__ = [
     "Site",
     "Skill",
     "Station",
+    "Survey",
+    "SurveyForm",
     "Trunk",
     "TrunkBase",
     "UploadReport",

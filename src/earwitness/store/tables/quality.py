@@ -1,4 +1,4 @@
-"""Evaluation forms, evaluations of agents, calibrations of evaluators."""
+"""Evaluation forms, evaluations of agents, calibrations of evaluators; surveys of customers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from earwitness.store.tables.base import ID, Base, Document, Identified, Named
 
 
-class EvaluationForm(Base, Named):
-    """A form to evaluate calls by: a draft that may change, or a published version that does not (J8)."""
-
-    __tablename__ = "evaluation_forms"
+class VersionedForm(Named):
+    """A form: a draft that may change, or a published version that does not (J8)."""
 
     context_id: Mapped[str] = mapped_column(ID, index=True)
     """The same for a draft and every version that was published of it."""
@@ -21,6 +19,13 @@ class EvaluationForm(Base, Named):
     """None: a draft."""
     question_groups: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     """As in the contract, with ids; read by ``domain.quality.form``."""
+
+
+class EvaluationForm(Base, VersionedForm):
+    """A form to evaluate calls by."""
+
+    __tablename__ = "evaluation_forms"
+
     weight_mode: Mapped[str] = mapped_column(default="SCALED")
     """``SCALED`` or ``OFF``."""
     evaluation_settings: Mapped[Document] = mapped_column(default=dict)
@@ -126,3 +131,34 @@ class CalibrationEvaluator(Base):
     calibration_id: Mapped[str] = mapped_column(ID, ForeignKey("calibrations.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(ID, primary_key=True, index=True)
     evaluation_id: Mapped[str] = mapped_column(ID)
+
+
+class SurveyForm(Base, VersionedForm):
+    """A form by which customers say how a call was. Language, header and footer are in ``extra``."""
+
+    __tablename__ = "survey_forms"
+
+    disabled: Mapped[bool] = mapped_column(default=False)
+    """Of a published version: nobody is asked by it any more, and who was cannot answer."""
+
+
+class Survey(Base, Identified):
+    """How one customer found one call."""
+
+    __tablename__ = "surveys"
+
+    conversation_id: Mapped[str] = mapped_column(ID, index=True)
+    form_id: Mapped[str] = mapped_column(ID)
+    """A published version."""
+    agent_user_id: Mapped[str | None] = mapped_column(ID, default=None)
+    agent_team_id: Mapped[str | None] = mapped_column(ID, default=None)
+    queue_id: Mapped[str | None] = mapped_column(ID, default=None)
+    status: Mapped[str] = mapped_column()
+    """``Pending``, ``InProgress`` or ``Finished``."""
+    answers: Mapped[Document] = mapped_column(default=dict)
+    """``SurveyScoringSet`` of the contract, scored."""
+    token_sha256: Mapped[str] = mapped_column(unique=True)
+    """Of what the customer's address ends in."""
+    created_at: Mapped[int] = mapped_column()
+    created_by: Mapped[str | None] = mapped_column(default=None)
+    completed_at: Mapped[int | None] = mapped_column(default=None)

@@ -1,4 +1,4 @@
-"""Evaluation forms, evaluations, calibrations."""
+"""Evaluation forms, evaluations, calibrations, surveys."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def upgrade() -> None:
     op.create_index(op.f("ix_calibrations_created_at"), "calibrations", ["created_at"], unique=False)
     op.create_table(
         "evaluation_forms",
+        sa.Column("weight_mode", sa.Text(), nullable=False),
+        sa.Column("evaluation_settings", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("context_id", sa.String(length=64), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=True),
         sa.Column("question_groups", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("weight_mode", sa.Text(), nullable=False),
-        sa.Column("evaluation_settings", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("division_id", sa.String(length=64), nullable=False),
@@ -106,9 +106,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_evaluations_assignee_user_id"), "evaluations", ["assignee_user_id"], unique=False)
     op.create_index(op.f("ix_evaluations_calibration_id"), "evaluations", ["calibration_id"], unique=False)
+    op.create_index(op.f("ix_evaluations_changed_at"), "evaluations", ["changed_at"], unique=False)
     op.create_index(op.f("ix_evaluations_context_id"), "evaluations", ["context_id"], unique=False)
     op.create_index(op.f("ix_evaluations_conversation_at"), "evaluations", ["conversation_at"], unique=False)
-    op.create_index(op.f("ix_evaluations_changed_at"), "evaluations", ["changed_at"], unique=False)
     op.create_index(op.f("ix_evaluations_conversation_id"), "evaluations", ["conversation_id"], unique=False)
     op.create_index(op.f("ix_evaluations_deleted_at"), "evaluations", ["deleted_at"], unique=False)
     op.create_index(
@@ -121,6 +121,48 @@ def upgrade() -> None:
     op.create_index("ix_evaluations_policy_id_assigned_at", "evaluations", ["policy_id", "assigned_at"], unique=False)
     op.create_index(op.f("ix_evaluations_queue_id"), "evaluations", ["queue_id"], unique=False)
     op.create_index("ix_evaluations_status_release_date", "evaluations", ["status", "release_date"], unique=False)
+    op.create_table(
+        "survey_forms",
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("context_id", sa.String(length=64), nullable=False),
+        sa.Column("published_at", sa.BigInteger(), nullable=True),
+        sa.Column("question_groups", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("division_id", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("extra", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("modified_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("modified_by", sa.Text(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_survey_forms")),
+    )
+    op.create_index(op.f("ix_survey_forms_context_id"), "survey_forms", ["context_id"], unique=False)
+    op.create_index(op.f("ix_survey_forms_division_id"), "survey_forms", ["division_id"], unique=False)
+    op.create_index(op.f("ix_survey_forms_name"), "survey_forms", ["name"], unique=False)
+    op.create_index(op.f("ix_survey_forms_published_at"), "survey_forms", ["published_at"], unique=False)
+    op.create_index(op.f("ix_survey_forms_state"), "survey_forms", ["state"], unique=False)
+    op.create_table(
+        "surveys",
+        sa.Column("conversation_id", sa.String(length=64), nullable=False),
+        sa.Column("form_id", sa.String(length=64), nullable=False),
+        sa.Column("agent_user_id", sa.String(length=64), nullable=True),
+        sa.Column("agent_team_id", sa.String(length=64), nullable=True),
+        sa.Column("queue_id", sa.String(length=64), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("answers", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("token_sha256", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=True),
+        sa.Column("completed_at", sa.BigInteger(), nullable=True),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_surveys")),
+        sa.UniqueConstraint("token_sha256", name=op.f("uq_surveys_token_sha256")),
+    )
+    op.create_index(op.f("ix_surveys_conversation_id"), "surveys", ["conversation_id"], unique=False)
     op.create_table(
         "calibration_evaluators",
         sa.Column("calibration_id", sa.String(length=64), nullable=False),
@@ -140,16 +182,24 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_calibration_evaluators_user_id"), table_name="calibration_evaluators")
     op.drop_table("calibration_evaluators")
+    op.drop_index(op.f("ix_surveys_conversation_id"), table_name="surveys")
+    op.drop_table("surveys")
+    op.drop_index(op.f("ix_survey_forms_state"), table_name="survey_forms")
+    op.drop_index(op.f("ix_survey_forms_published_at"), table_name="survey_forms")
+    op.drop_index(op.f("ix_survey_forms_name"), table_name="survey_forms")
+    op.drop_index(op.f("ix_survey_forms_division_id"), table_name="survey_forms")
+    op.drop_index(op.f("ix_survey_forms_context_id"), table_name="survey_forms")
+    op.drop_table("survey_forms")
     op.drop_index("ix_evaluations_status_release_date", table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_queue_id"), table_name="evaluations")
     op.drop_index("ix_evaluations_policy_id_assigned_at", table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_form_context_id"), table_name="evaluations")
     op.drop_index("ix_evaluations_evaluator_user_id_assigned_at", table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_deleted_at"), table_name="evaluations")
-    op.drop_index(op.f("ix_evaluations_changed_at"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_conversation_id"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_conversation_at"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_context_id"), table_name="evaluations")
+    op.drop_index(op.f("ix_evaluations_changed_at"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_calibration_id"), table_name="evaluations")
     op.drop_index(op.f("ix_evaluations_assignee_user_id"), table_name="evaluations")
     op.drop_index("ix_evaluations_agent_user_id_assigned_at", table_name="evaluations")

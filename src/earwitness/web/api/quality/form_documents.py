@@ -205,9 +205,9 @@ def documents(
     found = list(rows)
     contexts = {row.context_id for row in found}
     where = divisions.references(session, {row.division_id for row in found})
-    latest = form_store.latest_names(session, contexts) if names else {}
+    latest = form_store.latest_names(session, EvaluationForm, contexts) if names else {}
     published: dict[str, list[FormMention]] = {}
-    for version in form_store.versions(session, contexts) if history else ():
+    for version in form_store.versions(session, EvaluationForm, contexts) if history else ():
         published.setdefault(version.context_id, []).append(mention(version))
     return [
         FormDocument(

@@ -48,6 +48,7 @@ def list_forms(
     with parts.database.reading() as session:
         found = form_store.listing(
             session,
+            EvaluationForm,
             within=scoped.reach(caller, VIEW),
             name=name,
             drafts=True,
@@ -99,7 +100,9 @@ def some_forms(
     """Forms by id, drafts and published versions; ids that there are not are left out."""
     wanted = _some(ids, "id")
     with parts.database.reading() as session:
-        found = form_store.listing(session, within=scoped.reach(caller, VIEW), ids=wanted, size=len(wanted))
+        found = form_store.listing(
+            session, EvaluationForm, within=scoped.reach(caller, VIEW), ids=wanted, size=len(wanted)
+        )
         rows = documents.documents(session, found.items, names=latest)
         return page.envelope(rows, found.total)
 
@@ -118,7 +121,9 @@ def forms_of_contexts(
     wanted = _some(context_ids, "contextId")
     with parts.database.reading() as session:
         newest: dict[str, EvaluationForm] = {}
-        for row in form_store.versions(session, wanted, within=scoped.reach(caller, VIEW), drafts=True, down=False):
+        for row in form_store.versions(
+            session, EvaluationForm, wanted, within=scoped.reach(caller, VIEW), drafts=True, down=False
+        ):
             if row.published_at is not None or row.context_id not in newest:
                 newest[row.context_id] = row
         return documents.documents(session, [newest[key] for key in wanted if key in newest])
@@ -188,7 +193,11 @@ def versions_of_form(
     with parts.database.reading() as session:
         row = scoped.find(session, caller, EvaluationForm, formId, "evaluation form", VIEW, deleted=True)
         rows = form_store.versions(
-            session, [row.context_id], within=scoped.reach(caller, VIEW), down=sort_order.startswith("desc")
+            session,
+            EvaluationForm,
+            [row.context_id],
+            within=scoped.reach(caller, VIEW),
+            down=sort_order.startswith("desc"),
         )
         return page.envelope(documents.documents(session, page.cut(rows)), len(rows))
 

@@ -41,6 +41,7 @@ def list_published(
     with parts.database.reading() as session:
         found = form_store.listing(
             session,
+            EvaluationForm,
             within=scoped.reach(caller, VIEW),
             name=name,
             drafts=False,
@@ -67,7 +68,7 @@ def publish(caller: Signed, parts: Parts, body: PublishInput) -> FormDocument:
         row = EvaluationForm(
             id=new_id(),
             context_id=draft.context_id,
-            published_at=form_store.next_publication(session, draft.context_id, now),
+            published_at=form_store.next_publication(session, EvaluationForm, draft.context_id, now),
             name=draft.name,
             description=draft.description,
             division_id=draft.division_id,
@@ -104,6 +105,7 @@ def list_digests(
     with parts.database.reading() as session:
         found = form_store.listing(
             session,
+            EvaluationForm,
             within=scoped.reach(caller, VIEW),
             ids=ids,
             name=name,
