@@ -254,3 +254,29 @@ def test_c2_w2_settings_of_the_organisation(sqlite_site):
     assert sqlite_site.http("agent").put(path, json={}).status_code == 403
     with sqlite_site.world.database.reading() as session:
         assert audit.listing(session, entity_type="policySettings").total == 1
+
+
+def test_cross_platform_policies_are_apart(sqlite_site):
+    api, http = sdk.RecordingApi(sqlite_site.sdk()), sqlite_site.http()
+    cross = PATH.replace("recording/", "recording/crossplatform/")
+    made = api.post_recording_crossplatform_mediaretentionpolicies(
+        model(
+            "CrossPlatformPolicyCreate", name="Theirs", actions=model("CrossPlatformPolicyActions", always_delete=True)
+        )
+    )
+    assert (made.name, made.enabled, made.actions.always_delete) == ("Theirs", False, True)
+    own = make(sqlite_site, name="Ours")
+    assert [item.name for item in api.get_recording_crossplatform_mediaretentionpolicies().entities] == ["Theirs"]
+    assert [item.name for item in api.get_recording_mediaretentionpolicies().entities] == ["Ours"]
+    assert refused(api.get_recording_mediaretentionpolicy, made.id) == 404
+    assert refused(api.get_recording_crossplatform_mediaretentionpolicy, own["id"]) == 404
+    assert http.get(f"{cross}/{made.id}").json()["selfUri"] == f"{cross}/{made.id}"
+    update = model("CrossPlatformPolicyUpdate", enabled=True)
+    assert api.patch_recording_crossplatform_mediaretentionpolicy(made.id, update).enabled
+    changed = api.get_recording_crossplatform_mediaretentionpolicy(made.id)
+    changed.description = "changed"
+    assert api.put_recording_crossplatform_mediaretentionpolicy(made.id, changed).description == "changed"
+    api.delete_recording_crossplatform_mediaretentionpolicies(f"{made.id},{own['id']}")
+    assert refused(api.delete_recording_crossplatform_mediaretentionpolicy, own["id"]) == 404
+    assert api.get_recording_mediaretentionpolicy(own["id"]).name == "Ours"
+    assert http.delete(f"{cross}/{made.id}").status_code == 204

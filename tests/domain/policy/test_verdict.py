@@ -257,3 +257,10 @@ def test_f5_both_forms_are_read_and_the_one_for_calls_counts() -> None:
     assert PolicyIndex([other]).matching(facts()) == []
     assert read({"mediaPolicies": {"chatPolicy": {}}, **old}).calls
     assert read({}).calls
+
+
+def test_policies_for_another_platform_are_for_its_conversations_alone() -> None:
+    ours, theirs = policy("a"), policy("b", cross_platform=True)
+    index = PolicyIndex([ours, theirs])
+    assert [found.id for found in index.matching(facts())] == ["a"]
+    assert [found.id for found in index.matching(facts(other_platform=True))] == ["b"]

@@ -81,3 +81,63 @@ def delete_recording_mediaretentionpolicy(c: Context) -> None:
     api = c.api(RECORDING)
     api.delete_recording_mediaretentionpolicy(c.kept["policy"])
     expect(_refused(c, api.get_recording_mediaretentionpolicy, c.kept["policy"]) == 404, "gone")
+
+
+@step
+def post_recording_crossplatform_mediaretentionpolicies(c: Context) -> None:
+    """Makes two for conversations of other platforms; one that contradicts itself is refused."""
+    api = c.api(RECORDING)
+    actions = c.model("CrossPlatformPolicyActions", always_delete=True)
+    for key in ("crosspolicy", "crosspolicy:other"):
+        body = c.model("CrossPlatformPolicyCreate", name=key, actions=actions)
+        c.kept[key] = api.post_recording_crossplatform_mediaretentionpolicies(body).id
+    nameless = c.model("CrossPlatformPolicyCreate", actions=actions)
+    expect(_refused(c, api.post_recording_crossplatform_mediaretentionpolicies, nameless) == 400, "400")
+
+
+@step
+def get_recording_crossplatform_mediaretentionpolicies(c: Context) -> None:
+    """Both, and none of the others."""
+    found = c.api(RECORDING).get_recording_crossplatform_mediaretentionpolicies()
+    expect({item.id for item in found.entities} == {c.kept["crosspolicy"], c.kept["crosspolicy:other"]}, "two")
+
+
+@step
+def get_recording_crossplatform_mediaretentionpolicy(c: Context) -> None:
+    """Reads one."""
+    api = c.api(RECORDING)
+    found = api.get_recording_crossplatform_mediaretentionpolicy(c.kept["crosspolicy"])
+    expect(found.actions.always_delete is True, "always deletes")
+    expect(_refused(c, api.get_recording_crossplatform_mediaretentionpolicy, "unknown") == 404, "404")
+
+
+put(
+    RECORDING,
+    "put_recording_crossplatform_mediaretentionpolicy",
+    "get_recording_crossplatform_mediaretentionpolicy",
+    "crosspolicy",
+)
+
+
+@step
+def patch_recording_crossplatform_mediaretentionpolicy(c: Context) -> None:
+    """Enables it."""
+    body = c.model("CrossPlatformPolicyUpdate", enabled=True)
+    changed = c.api(RECORDING).patch_recording_crossplatform_mediaretentionpolicy(c.kept["crosspolicy"], body)
+    expect(changed.enabled is True, "enabled")
+
+
+@step
+def delete_recording_crossplatform_mediaretentionpolicies(c: Context) -> None:
+    """Deletes the other one alone."""
+    api = c.api(RECORDING)
+    api.delete_recording_crossplatform_mediaretentionpolicies(c.kept["crosspolicy:other"])
+    expect(api.get_recording_crossplatform_mediaretentionpolicies().total == 1, "one is left")
+
+
+@step
+def delete_recording_crossplatform_mediaretentionpolicy(c: Context) -> None:
+    """Deletes it."""
+    api = c.api(RECORDING)
+    api.delete_recording_crossplatform_mediaretentionpolicy(c.kept["crosspolicy"])
+    expect(_refused(c, api.get_recording_crossplatform_mediaretentionpolicy, c.kept["crosspolicy"]) == 404, "gone")
