@@ -212,7 +212,9 @@ def add_evaluations(database: Database, count: int) -> None:
     """Evaluations of every hundredth call."""
     pick = random.Random(3)
     with database.transaction() as session:
-        found = session.execute(text("SELECT id, started_at FROM conversations LIMIT :n"), {"n": count // 100}).all()
+        found = session.execute(
+            text("SELECT id, started_at FROM conversations WHERE started_at % 100 = 0 LIMIT :n"), {"n": count // 100}
+        ).all()
         session.add_all(
             Evaluation(id=f"e{n}", context_id=f"e{n}", conversation_id=row.id, conversation_at=row.started_at,
                        form_id="f", form_context_id="f", agent_user_id="user-1", evaluator_user_id="user-2",

@@ -22,7 +22,7 @@ from earwitness.domain.access import Access, Scope
 from earwitness.domain.access import call as rules
 from earwitness.domain.access.condition import All, Any_, Condition, Evaluated, Involves
 from earwitness.domain.search import terms
-from earwitness.store.search_filters import Filter
+from earwitness.store.search_filters import EVALUATED, Filter
 from earwitness.store.tables import (
     Conversation,
     ConversationDivision,
@@ -54,7 +54,9 @@ HIGHEST_ID = "\U0010ffff"
 Lists = tuple[str, ...] | None
 """Terms whose lists together hold every conversation in question; None: all conversations."""
 EVALUATES = "e:"
-"""List of the calls that a user has evaluations to do of, or is evaluated in: read from the evaluations."""
+"""List of the calls that a user has evaluations to do of, or is evaluated in: read from the evaluations, as are those
+of the calls with evaluations in certain states (``search_filters.EVALUATED``)."""
+FROM_EVALUATIONS = (EVALUATES, EVALUATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,8 +244,8 @@ class _Walk:
 
     def size(self, lists: Sequence[str], most: int) -> int:
         """Conversations in lists that are exact, up to ``most``; of the evaluations' lists those that are visible."""
-        kept = [term for term in lists if not term.startswith(EVALUATES)]
-        others = [term for term in lists if term.startswith(EVALUATES)]
+        kept = [term for term in lists if not term.startswith(FROM_EVALUATIONS)]
+        others = [term for term in lists if term.startswith(FROM_EVALUATIONS)]
         ids = _members(kept, self._first, self._last)
         if others:
             seen = select(Conversation.id).where(
@@ -305,25 +307,25 @@ def _all_times() -> tuple[Select[Any], SQLColumnExpression[int]]:
 
 def _times(term: str) -> tuple[Select[Any], SQLColumnExpression[int]]:
     """The times of a list, and their column."""
-    if term.startswith(EVALUATES):
+    if term.startswith(FROM_EVALUATIONS):
         at = Evaluation.conversation_at
-        return select(at).where(_evaluates(term.removeprefix(EVALUATES))), at
+        return select(at).where(_evaluated(term)), at
     at = ConversationTerm.started_at
     return select(at).where(ConversationTerm.term == term), at
 
 
 def _members(lists: Sequence[str], low: int, high: int) -> Select[Any]:
     """The ids in lists, each once, of a stretch of time."""
-    kept = [term for term in lists if not term.startswith(EVALUATES)]
+    kept = [term for term in lists if not term.startswith(FROM_EVALUATIONS)]
     inner = select(ConversationTerm.conversation_id.label("id")).where(
         ConversationTerm.term.in_(kept), ConversationTerm.started_at.between(low, high)
     )
     others = [
         select(Evaluation.conversation_id.label("id")).where(
-            _evaluates(term.removeprefix(EVALUATES)), Evaluation.conversation_at.between(low, high)
+            _evaluated(term), Evaluation.conversation_at.between(low, high)
         )
         for term in lists
-        if term.startswith(EVALUATES)
+        if term.startswith(FROM_EVALUATIONS)
     ]
     if not others:
         return inner if len(kept) == 1 else inner.distinct()
@@ -333,7 +335,10 @@ def _members(lists: Sequence[str], low: int, high: int) -> Select[Any]:
     return select(both.c.id)
 
 
-def _evaluates(user_id: str) -> ColumnElement[bool]:
+def _evaluated(term: str) -> ColumnElement[bool]:
+    if term.startswith(EVALUATED):
+        return Evaluation.status.in_(term.removeprefix(EVALUATED).split(","))
+    user_id = term.removeprefix(EVALUATES)
     return or_(
         Evaluation.evaluator_user_id == user_id,
         Evaluation.assignee_user_id == user_id,

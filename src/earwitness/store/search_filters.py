@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Text, and_, cast, exists, false, not_, or_, select, true
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, false, func, literal, not_, or_, select, true
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Access
@@ -19,6 +19,8 @@ from earwitness.store.tables import Conversation, ConversationTerm, Evaluation, 
 
 SPELLINGS = 48
 """So many different numbers, or words with one beginning, are listed one by one."""
+EVALUATED = "v:"
+"""List of the calls with an evaluation in one of these states, which follow it."""
 RECORDED, FAILED, NONE = "RECORDED", "FAILED", "NONE"
 
 
@@ -144,11 +146,11 @@ def evaluations(condition: ColumnElement[bool], access: Access | None = None) ->
 def evaluation_states(wanted: Iterable[str], access: Access) -> Filter:
     """It has an evaluation in one of these states; ``NONE``: it has none at all, that the subject could see."""
     states = set(wanted)
-    of_these = Evaluation.status.in_(sorted(states - {NONE}))
-    found = [evaluations(of_these, access).where] if states - {NONE} else []
-    if NONE in states:
-        found.append(not_(evaluations(true(), access).where))
-    return Filter(or_(false(), *found))
+    there = sorted(states - {NONE})
+    found = [evaluations(Evaluation.status.in_(there), access).where] if there else []
+    if NONE not in states:
+        return Filter(or_(false(), *found), (EVALUATED + ",".join(there),) if there else ())
+    return Filter(or_(*found, not_(evaluations(true(), access).where)))
 
 
 def participants(condition: ColumnElement[bool]) -> Filter:
@@ -212,17 +214,13 @@ def _word(session: Session, part: str) -> Filter:
 
 
 def beginning(session: Session, start: str, most: int = SPELLINGS) -> tuple[str, ...]:
-    """The first terms that begin so, each read off the index by one look."""
-    found: list[str] = []
-    after, end = start, _after(start)
-    statement = select(ConversationTerm.term).order_by(ConversationTerm.term).limit(1)
-    current = session.scalar(statement.where(ConversationTerm.term >= after, ConversationTerm.term < end))
-    while current is not None:
-        found.append(current)
-        if len(found) >= most:
-            break
-        current = session.scalar(statement.where(ConversationTerm.term > current, ConversationTerm.term < end))
-    return tuple(found)
+    """The first terms that begin so. Each is read off the index by one look, however many calls have it."""
+    end, term = _after(start), ConversationTerm.term
+    first = select(func.min(term).label("term"), literal(1).label("n")).where(term >= start, term < end)
+    found = first.cte("found", recursive=True)
+    following = select(func.min(term)).where(term > found.c.term, term < end).scalar_subquery()
+    found = found.union_all(select(following, found.c.n + 1).where(found.c.term.is_not(None), found.c.n < most))
+    return tuple(session.scalars(select(found.c.term).where(found.c.term.is_not(None)).order_by(found.c.n)))
 
 
 def _after(start: str) -> str:
