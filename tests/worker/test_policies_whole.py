@@ -7,12 +7,13 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from earwitness.archive.vault import DestroyedError, Vault
+from earwitness.archive.vault import DestroyedError, Item, Vault
 from earwitness.domain.policy.telling import Kept, tell
 from earwitness.store import after_call_work, completion, internal
 from earwitness.store.database import Database
-from earwitness.store.tables import Division, Recording, RetentionPolicy, User
+from earwitness.store.tables import Division, Recording, RecordingObject, RetentionPolicy, User
 from earwitness.worker.apply_policies import ApplyPolicies
 from earwitness.worker.arguments import WorkerArguments
 from earwitness.worker.bench import Bench
@@ -143,3 +144,25 @@ def test_f8_always_deleted_right_after_the_call(office: Office, simple_call: Any
     assert (row.file_state, row.deleted_at) == ("DELETED", office.now)
     assert row.receipt is not None
     assert row.receipt["receipt"]["reason"] == 'policy "Always": it always deletes, whatever the others say'
+
+
+def test_f22_a_transcript_goes_with_its_recording(office: Office, simple_call: Any) -> None:
+    office.policy("short", {"retentionDuration": {"deleteRetention": {"days": 1}}})
+    call = simple_call(1.0, start_us=START)
+    office.finaliser.finish(call.id)
+    vault = Vault.at(office.arguments.vault_url, office.arguments.keys)
+    name, text = f"{call.tape_id}-transcript", b"what was said"
+    sealed = vault.seal(name, [Item("master", "text/plain", text)], {}, office.now).item("master")
+    with office.database.transaction() as session:
+        session.add(RecordingObject(recording_id=call.tape_id, object_key=f"{name}/master", role="transcript",
+                                    media_type="text/plain", size=sealed.size, sha256=sealed.sha256,
+                                    created_at=office.now))  # fmt: skip
+    office.work()
+    assert vault.open(name) is not None
+    office.now += DAY
+    office.work()
+    assert office.recording(call.tape_id).file_state == "DELETED"
+    with pytest.raises(DestroyedError):
+        Vault.at(office.arguments.vault_url, office.arguments.keys).open(name)
+    with office.database.reading() as session:
+        assert session.scalars(select(RecordingObject)).all() == []
