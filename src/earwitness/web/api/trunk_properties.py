@@ -131,7 +131,6 @@ SIP_KEYS: dict[str, tuple[Any, Callable[[Any], str | None]]] = {
     "trunk_sip_authentication_credentials_username": ("", _text),
     "trunk_sip_authentication_credentials_password": (None, _text),
     "trunk_maxDialTimeout": ("2m", _duration),
-    "trunk_media_codec": (["audio/PCMU", "audio/PCMA", "audio/G722", "audio/opus"], _listed(lambda text: None)),
     "earwitness_outbound_patterns": ([], _listed(_pattern)),
     "earwitness_record_failure": ("allow", _choice("allow", "refuse")),
 }
