@@ -42,6 +42,7 @@ FAMILIES = (
     "teams",
     "flows",
     "calls",
+    "search",
     "live",
     "retention",
     "interchange",

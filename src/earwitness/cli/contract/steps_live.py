@@ -250,6 +250,57 @@ _replace("post_conversation_participant_replace_external", "TransferToExternalRe
 _replace("post_conversation_participant_replace_queue", "TransferToQueueRequest",
          queue_id=lambda c: c.kept["live queue"])  # fmt: skip
 _replace("post_conversation_participant_transfer", "TransferToAddressRequest", address=lambda c: CARRIER)
+
+
+def _contact(c: Context) -> str:
+    """Somebody outside the organisation, at the carrier's number."""
+    if "contact" not in c.kept:
+        body = {"lastName": "Lind", "workPhone": {"userInput": CARRIER}}
+        c.kept["contact"] = _request(c, "POST", "/externalcontacts/contacts", body)["id"]
+    return str(c.kept["contact"])
+
+
+_consult("post_conversations_call_participant_consult_contact_external", "ConsultTransferToExternalContact",
+         contact_id=_contact)  # fmt: skip
+_replace("post_conversation_participant_replace_contact_external", "TransferToExternalContactRequest",
+         contact_id=_contact)  # fmt: skip
+_live("post_conversations_call", lambda c, a, i, p, o: (
+    expect(a.post_conversations_call(i, c.model("CallCommand", call_number=CARRIER)).id == i, "the call"),
+    eventually(lambda: _all_up(a, i), "the carrier joins"),
+), fresh=True)  # fmt: skip
+_live(
+    "put_conversation_accessattributes",
+    lambda c, a, i, p, o: a.put_conversation_accessattributes(
+        i, c.model("ConversationAccessAttributesUpdate", access_attributes=["vip"])
+    ),
+)
+_live("get_conversation_accessattributes", lambda c, a, i, p, o: expect(
+    a.get_conversation_accessattributes(i).access_attributes == ["vip"], "the word"))  # fmt: skip
+_live("get_conversation_participant_secureivrsessions", lambda c, a, i, p, o: expect(
+    a.get_conversation_participant_secureivrsessions(i, p).entities == [], "none"))  # fmt: skip
+
+
+def _watch(name: str, *, agent: bool) -> None:
+    """The desk joins a call of the two others."""
+
+    def run(c: Context) -> None:
+        phones, api = _phones(c), c.api(API, user=True)
+        phones.hang_up_all()
+        c.kept.pop("live", None)
+        eventually(lambda: not api.get_conversations_calls().entities, "earlier calls end")
+        phones.call("Colleague", EXTENSIONS["Third"])
+        call = eventually(lambda: _connected(api), "the call is up")
+        watched = next(p.id for p in call.participants if p.user is not None and p.user.id == c.kept["Colleague"])
+        getattr(api, name)(call.id, *([watched] if agent else []))
+        eventually(lambda: _all_up(api, call.id), "the desk joins")
+
+    run.__name__ = name
+    step(run)
+
+
+_watch("post_conversation_barge", agent=False)
+_watch("post_conversations_call_participant_barge", agent=True)
+_watch("post_conversations_call_participant_monitor", agent=True)
 _live("delete_conversation", lambda c, a, i, p, o: a.delete_conversation(i), fresh=True)
 
 
