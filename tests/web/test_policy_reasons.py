@@ -309,3 +309,13 @@ def test_nothing_but_the_decision_is_written_when_nothing_matches(sqlite_site: A
         assert session.scalars(select(AuditEntry).where(AuditEntry.action == "policies.apply")).all() == []
     found = explained(sqlite_site, conversation_id)
     assert found["sentence"] == "Kept without end because no policy says for how long to keep it."
+
+
+def test_a_dry_run_that_takes_too_long_says_that_it_was_cut(
+    sqlite_site: Any, recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        recorded.store_call(sqlite_site)
+    monkeypatch.setattr("earwitness.web.api.policies.simulating.PATIENCE_S", -1.0)
+    found = sqlite_site.http().post(SIMULATE, json={"policy": {}, "interval": INTERVAL}).json()
+    assert (found["looked"], found["cut"]) == (0, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Annotated
@@ -43,6 +44,8 @@ family = Family("Policy simulation")
 DRAFT = "draft"
 DEFAULT_LOOKED, MOST_LOOKED = 2000, 20_000
 DAY_US = 86_400_000_000
+PATIENCE_S = 20.0
+"""How long a simulation may look; then it says that it was cut."""
 
 
 class SimulationInput(RequestBody):
@@ -104,7 +107,7 @@ class SimulationDocument(Document):
     looked: int
     """Conversations of the interval that were looked at, of those that the caller may see."""
     cut: bool
-    """There were more: the limit was reached, the oldest were left out."""
+    """There were more: the limit, or the time that a simulation may take, was reached; the oldest were left out."""
     matched: int
     without_consent: int
     """Of those looked at: policies do not run on them (C1, C5)."""
@@ -211,18 +214,21 @@ def simulate(caller: Signed, parts: Parts, body: SimulationInput) -> SimulationD
         mentioned = policy_references.mentions(draft)
         gone = policy_references.missing(session, mentioned)
         maximum = retention.maximum_days(session)
+        shown = range((number - 1) * size, number * size)
+        until_s = time.monotonic() + PATIENCE_S
         hits: list[_Hit] = []
         looked = refused = 0
         cut = False
         for one in past(session, caller.access, since=first, until=last, most=limit + 1):
-            if looked == limit:
+            if looked == limit or time.monotonic() > until_s:
                 cut = True
                 break
             looked += 1
             if not one.facts.recordable:
                 refused += 1
             elif alone.matching(one.facts):
-                hits.append(_Hit(one, evaluate(index, one.facts, rules)))
+                decision = evaluate(index, one.facts, rules)
+                hits.append(_Hit(one, decision if len(hits) in shown else _short(decision, draft)))
     meter = _Meter()
     for hit in sorted(hits, key=lambda item: item.past.facts.start):
         for planned in hit.decision.planned:
@@ -230,7 +236,7 @@ def simulate(caller: Signed, parts: Parts, body: SimulationInput) -> SimulationD
                 meter.take(hit, planned, gone)
     won = sum(hit.decision.verdict.policy is draft for hit in hits)
     ends = Counter(hit.decision.verdict.action for hit in hits)
-    page = hits[(number - 1) * size : number * size]
+    page = hits[shown.start : shown.stop]
     return SimulationDocument(
         interval=interval,
         looked=looked,
@@ -285,6 +291,12 @@ def _draft(session: Session, body: SimulationInput) -> tuple[str, Policy]:
     )
     draft_id = row.id if row is not None else DRAFT
     return draft_id, read_policy(draft_id, name, order, 0, document)
+
+
+def _short(decision: Decision, draft: Policy) -> Decision:
+    """What counts need of a decision: hundreds of policies may have matched each of thousands of conversations."""
+    planned = tuple(item for item in decision.planned if item.policy is draft)
+    return replace(decision, matched=(), missed=(), planned=planned, verdict=replace(decision.verdict, words=()))
 
 
 def _always(policy: Policy) -> Policy:
