@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session, undefer
 
-from earwitness.store import orphans
 from earwitness.store.tables import RecordingUpload, UploadReport
 
 ANNOUNCED = "Announced"
@@ -17,6 +16,9 @@ PENDING, SUCCESS, FAILURE, WAITING = "Pending", "Success", "Failure", "WaitForCo
 STATES = (PENDING, SUCCESS, FAILURE, WAITING)
 """Those that reports know."""
 MOST_IN_REPORT = 50_000
+REPORT_DAYS = 30
+"""How long a report is kept."""
+DAY_US = 86_400_000_000
 
 
 def get(session: Session, upload_id: str, *, lock: bool = False) -> RecordingUpload | None:
@@ -32,6 +34,14 @@ def pending(session: Session, limit: int) -> Sequence[RecordingUpload]:
     """Files that have come and are to be taken in, the oldest first."""
     statement = select(RecordingUpload).where(RecordingUpload.state == PENDING)
     return session.scalars(statement.order_by(RecordingUpload.received_at, RecordingUpload.id).limit(limit)).all()
+
+
+def uncleared(session: Session, limit: int) -> list[str]:
+    """Ids of uploads that were taken in, or refused, and whose file as it came is still in the vault."""
+    statement = select(RecordingUpload.id).where(
+        RecordingUpload.cleared_at.is_(None), RecordingUpload.state.in_((SUCCESS, FAILURE, WAITING))
+    )
+    return list(session.scalars(statement.order_by(RecordingUpload.id).limit(limit)))
 
 
 def same_file(session: Session, upload: RecordingUpload) -> RecordingUpload | None:
@@ -84,12 +94,22 @@ def rows_since(session: Session, since: int | None, state: str | None) -> list[d
     ]
 
 
+def forgettable(session: Session, now: int) -> tuple[list[str], list[str]]:
+    """Ids of announced uploads that no file came to in time, and of reports that nobody needs any more."""
+    announced = select(RecordingUpload.id).where(
+        RecordingUpload.state == ANNOUNCED, RecordingUpload.expires_at < now - DAY_US
+    )
+    reports = select(UploadReport.id).where(UploadReport.created_at < now - REPORT_DAYS * DAY_US)
+    return list(session.scalars(announced.limit(500))), list(session.scalars(reports.limit(100)))
+
+
+def forget(session: Session, uploads: Sequence[str], reports: Sequence[str]) -> None:
+    """Forgets announced uploads and reports."""
+    session.execute(delete(RecordingUpload).where(RecordingUpload.id.in_(uploads), RecordingUpload.state == ANNOUNCED))
+    session.execute(delete(UploadReport).where(UploadReport.id.in_(reports)))
+
+
 def report(session: Session, report_id: str) -> UploadReport | None:
     """A report with its rows."""
     statement = select(UploadReport).where(UploadReport.id == report_id)
     return session.scalars(statement.options(undefer(UploadReport.rows))).first()
-
-
-def still_there(session: Session, row: RecordingUpload) -> bool:
-    """Whether the orphan of an upload that waits is there."""
-    return row.recording_id is not None and orphans.get(session, row.recording_id) is not None

@@ -40,6 +40,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("erasures", 1.0, erasures.go_on),
     Chore("batch downloads", 1.0, batch_downloads.work),
     Chore("uploads", 1.0, imports.work),
+    Chore("what uploads leave", 600.0, imports.tidy),
     Chore("exports", 2.0, exports.work),
     Chore("orphans of the spool", 60.0, orphans.rescue),
     Chore("old orphans", 300.0, orphans.ExpireOrphans()),

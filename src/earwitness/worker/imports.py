@@ -7,6 +7,7 @@ destroyed then; its hash stays in the manifest of the recording. Each step may b
 
 from __future__ import annotations
 
+import contextlib
 import io
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ log = structlog.get_logger()
 MOST = 5
 """Files in one go."""
 MOST_ARRIVALS = 100
+DRAFT_S = 6 * 3600.0
+"""Longer than any upload takes."""
 
 
 def vault_id(upload_id: str) -> str:
@@ -57,7 +60,23 @@ def work(bench: Bench) -> int:
         except Exception as error:
             log.exception("an upload cannot be taken in now; tried again", upload_id=upload.id, error=repr(error))
     match(bench)
+    clear(bench)
     return len(due)
+
+
+def tidy(bench: Bench) -> None:
+    """Removes what uploads leave: files that a web process died over, addresses that nobody used, old reports."""
+    now = bench.now_us()
+    for path in bench.arguments.spool.glob(".upload-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if now / 1e6 - path.stat().st_mtime > DRAFT_S:
+                path.unlink()
+                log.warning("a file of an upload that was broken off is removed", path=str(path))
+    with bench.database.reading() as session:
+        announced, reports = uploads.forgettable(session, now)
+    if announced or reports:
+        with bench.database.transaction() as session:
+            uploads.forget(session, announced, reports)
 
 
 def match(bench: Bench) -> int:
@@ -114,7 +133,21 @@ def _import(bench: Bench, upload: RecordingUpload) -> None:
             row = uploads.get(session, upload.id, lock=True)
             if row is not None and row.state == uploads.PENDING:
                 _store(session, row, made, bench.now_us())
-    vault.destroy(vault_id(upload.id), by="system", reason="the upload was taken in", at_us=bench.now_us())
+
+
+def clear(bench: Bench) -> int:
+    """Destroys files as they came, once it is decided what becomes of them; gives how many."""
+    with bench.database.reading() as session:
+        ids = uploads.uncleared(session, MOST)
+    for upload_id in ids:
+        vault_of(bench.arguments).destroy(
+            vault_id(upload_id), by="system", reason="the upload was taken in, or refused", at_us=bench.now_us()
+        )
+        with bench.database.transaction() as session:
+            row = uploads.get(session, upload_id, lock=True)
+            if row is not None:
+                row.cleared_at = bench.now_us()
+    return len(ids)
 
 
 def _check(bench: Bench, upload: RecordingUpload) -> None:

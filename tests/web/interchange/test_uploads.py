@@ -13,8 +13,9 @@ import PureCloudPlatformClientV2 as sdk  # noqa: N813
 import pytest
 from sqlalchemy import select
 
+from earwitness.archive.vault.vault import Vault
 from earwitness.store import audit
-from earwitness.store.tables import Conversation, Grant, RecordingUpload
+from earwitness.store.tables import Conversation, Grant, RecordingUpload, UploadReport
 from earwitness.worker import imports
 from earwitness.worker import orphans as orphan_chores
 
@@ -33,6 +34,7 @@ def put(shop: Any, content: bytes, headers: dict[str, str] | None = None, **body
     told = announce(shop, **body)
     reply = shop.site.http(None).put(told["url"], content=content, headers={**told["headers"], **(headers or {})})
     assert reply.status_code == 200, reply.text
+    shop.clock.forward(seconds=1)
     return told["uploadKey"].partition("/")[0]
 
 
@@ -207,3 +209,47 @@ def test_i12_reports_tell_what_became_of_uploads(shop, make_wav):
     assert shop.site.http(None).get(report.signed_url.replace("signature=", "signature=0")).status_code == 403
     shop.clock.forward(seconds=3700)
     assert shop.site.http(None).get(report.signed_url).status_code == 403
+
+
+def test_i12_what_uploads_leave_behind_is_removed(small_shop, make_wav):
+    shop = small_shop
+    announce(shop)
+    received = put(shop, make_wav(0.2))
+    shop.site.http().post(REPORTS, json={})
+    shop.bench.arguments.spool.mkdir(exist_ok=True)
+    draft = shop.bench.arguments.spool / ".upload-of-a-process-that-died"
+    draft.write_bytes(b"plain audio")
+    imports.tidy(shop.bench)
+    assert draft.exists()
+    assert len(states(shop)) == 2
+    shop.clock.forward(days=31)
+    imports.tidy(shop.bench)
+    assert not draft.exists()
+    assert list(states(shop)) == [received]
+    with shop.reading() as session:
+        assert session.scalars(select(UploadReport)).all() == []
+
+
+def test_i12_a_vault_that_is_away_loses_nothing(small_shop, recorded, make_wav, monkeypatch):
+    shop = small_shop
+    conversation_id, _ = recorded.store_call(shop.site)
+    upload_id = put(shop, make_wav(0.4), conversationId=conversation_id)
+
+    def away(*_arguments: Any, **_more: Any) -> None:
+        raise OSError("the object store is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "seal", away)
+        imports.work(shop.bench)
+        told = announce(shop)
+        assert shop.site.http(None).put(told["url"], content=make_wav(0.3)).status_code == 503
+    assert states(shop)[upload_id] == ("Pending", None)
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "destroy", away)
+        with pytest.raises(OSError, match="away"):
+            imports.work(shop.bench)
+    assert shop.vault.tombstone(f"upload-{upload_id}") is None
+    imports.work(shop.bench)
+    assert shop.vault.tombstone(f"upload-{upload_id}") is not None
+    assert states(shop)[upload_id] == ("Success", None)
+    assert shop.site.http(None).put(told["url"], content=make_wav(0.3)).status_code == 200

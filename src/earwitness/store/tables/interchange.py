@@ -163,6 +163,8 @@ class RecordingUpload(Base, Identified):
     """Of the recording, as told; None: when it was uploaded."""
     recording_id: Mapped[str | None] = mapped_column(ID, index=True, default=None)
     """Of the recording, or of the orphan that it is as long as it waits."""
+    cleared_at: Mapped[int | None] = mapped_column(default=None)
+    """When the file as it came was destroyed."""
 
 
 class UploadReport(Base, Identified):

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.String(length=64), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("recording_id", sa.String(length=64), nullable=True),
+        sa.Column("cleared_at", sa.BigInteger(), nullable=True),
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recording_uploads")),
     )

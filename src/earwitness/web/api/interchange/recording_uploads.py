@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 import structlog
 from fastapi import Request, Response
+from obstore.exceptions import BaseError
 from sqlalchemy.orm import Session
 
 from earwitness.archive.vault.errors import VaultError
@@ -169,7 +170,7 @@ def _take(
     try:
         facts = {"upload": upload_id, "file_name": row.file_name}
         sealed = parts.vault.seal(f"upload-{upload_id}", [Item("upload", kind, draft)], facts, now).item("upload")
-    except VaultError as error:
+    except (VaultError, BaseError, OSError) as error:
         log.error("web.upload_not_sealed", upload_id=upload_id, error=str(error))
         raise unavailable("The file cannot be kept now. Put it again.") from error
     if sealed.sha256 != sha256:
