@@ -173,3 +173,27 @@ def test_idle_tokens_end(sqlite_site):
         oauth.add_token(session, "t", Subject("user", world.users["agent"]), at=0, expires_at=1 << 60)
         assert [idle.used(session, "t", at * minute) for at in (0, 4, 9, 15, 16)] == [True, True, True, False, False]
         assert idle.used(session, "other", 16 * minute)
+
+
+def test_data_protection_requests(site, recorded):
+    http, path = site.http(), "/api/v2/gdpr"
+    recorded.store_call(site)
+    found = http.get(f"{path}/subjects", params={"searchType": "PHONE", "searchValue": "+49 30 111"}).json()
+    assert [item["phoneNumbers"] for item in found["entities"]] == [["+49 30 111"]]
+    found = http.get(f"{path}/subjects", params={"searchType": "EMAIL", "searchValue": "agent@example.com"}).json()
+    assert [item["userId"] for item in found["entities"]] == [site.world.users["agent"]]
+    assert http.get(f"{path}/subjects", params={"searchType": "TWITTER", "searchValue": "x"}).json()["total"] == 0
+    assert http.get(f"{path}/subjects", params={"searchType": "PHONE", "searchValue": "x"}).status_code == 400
+    body = {"requestType": "GDPR_DELETE", "subject": {"phoneNumbers": ["+4930111"]}}
+    for wrong, confirmed in (
+        (body, False), ({**body, "requestType": "GDPR_EXPORT"}, True), ({**body, "subject": {}}, True),
+        ({**body, "subject": {"phoneNumbers": ["111"]}}, True),
+    ):  # fmt: skip
+        reply = http.post(f"{path}/requests", json=wrong, params={"deleteConfirmed": confirmed})
+        assert reply.status_code == 400, reply.text
+    made = http.post(f"{path}/requests", json=body, params={"deleteConfirmed": True}).json()
+    assert (made["status"], made["subject"]["phoneNumbers"]) == ("DELETING", ["+4930111"])
+    assert http.get(f"{path}/requests").json()["total"] == 1
+    assert http.get(f"{path}/requests/{made['id']}").json()["id"] == made["id"]
+    assert http.get(f"{path}/requests/x").status_code == 404
+    assert site.http("supervisor").get(f"{path}/requests").status_code == 403

@@ -9,6 +9,7 @@ from earwitness.web.api.search import (
     division_extras,
     extension_pools,
     external_contacts,
+    gdpr,
     groups,
     not_here,
     role_extras,
@@ -29,4 +30,5 @@ FAMILIES: tuple[Family, ...] = (
     extension_pools.family,
     supervision.family,
     not_here.family,
+    gdpr.family,
 )
