@@ -260,3 +260,21 @@ def test_a_moment_between_two_events_of_one_step_is_no_stretch_of_its_own() -> N
         (True, 1),
         (False, 1),
     ]
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_a_tape_that_is_written_again_was_captured_all_the_time(recovers: bool) -> None:
+    """What is said while the disk is full waits, and is on the tape later; ``why`` must not deny what can be heard."""
+    story = Story().begin().external().phone().answer("phone", "carrier")
+    why = [{"row": "trunk", "why": "on"}]
+    story.tell("tape.opened", tape_id="t", opening=0, leg_id="carrier", kind="trunk", dual_channel=True,
+               audio_format="audio/opus", reasons=why)  # fmt: skip
+    story.tell("tape.failed", tape_id="t", opening=0, error="No space left on device")
+    if recovers:
+        story.tell("tape.recovered", tape_id="t", opening=0)
+    story.tell("tape.closed", tape_id="t", opening=0, reasons=[{"row": "leg", "why": "the leg ended"}])
+    story.tell("leg.ended", leg_id="carrier", cause="endpoint")
+    timeline = fold(story.events)
+    assert {span.captured for span in spans(timeline, 0)} == ({True} if recovers else {True, False})
+    assert timeline.tapes[0].failures == ["No space left on device"]
+    assert timeline.tapes[0].openings[0].end is not None or not recovers

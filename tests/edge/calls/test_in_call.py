@@ -402,6 +402,7 @@ def test_facts_of_the_media_engine_are_told(office: Any) -> None:
         media.SourceChanged(leg, 0, 42, 8, 0, "ssrc"),
         media.Gap(leg, 0, 1, 2, "overflow", 3),
         media.TapeFailed(tape_id, 0, leg, "disk full", 0),
+        media.TapeRecovered(tape_id, 0, leg, 0),
         media.FirstPacket(leg, 0),
         media.EngineLost(2),
         media.EngineRestored(2, 150),
@@ -409,7 +410,7 @@ def test_facts_of_the_media_engine_are_told(office: Any) -> None:
         media.TapeClosed("stranger", 0, "stranger", (0, 0), (0, 0), 0),
     ):
         office.switchboard.on_media_event(event)
-    assert office.types()[-3:] == ["source.changed", "gap", "tape.failed"]
+    assert office.types()[-4:] == ["source.changed", "gap", "tape.failed", "tape.recovered"]
     phone.hang_up()
     office.settled()
 

@@ -133,9 +133,10 @@ def test_a_full_disk_is_reported_once_survived_and_told_as_a_gap(
     bench.tapes.flush()
     assert bench.kept() == [b"before", *[packet] * fit, b"after"]
     names = [report[0] for report in bench.reports]
-    assert names == ["tape_opened", "tape_failed", "gap", "tape_closed"]
+    assert names == ["tape_opened", "tape_failed", "tape_recovered", "gap", "tape_closed"]
     assert bench.reports[1][4] == "No space left on device"
-    assert bench.reports[2][1:] == ("leg", 0, START + fit, START + fit + 4, "disk", 5)
+    assert bench.reports[2][1:4] == ("t", 0, "leg")
+    assert bench.reports[3][1:] == ("leg", 0, START + fit, START + fit + 4, "disk", 5)
 
 
 def test_a_folder_that_cannot_be_made_fails_the_tape_and_ends_it_at_last(tmp_path: Path, arena_fd: int) -> None:

@@ -114,6 +114,8 @@ EVENT_FIELDS: dict[str, Fields] = {
     "tape.closed": Fields(("tape_id", "opening", "reasons")),
     "tape.withheld": Fields(("tape_id", "leg_id", "kind", "reasons")),
     "tape.failed": Fields(("tape_id", "error"), ("opening",)),
+    # It is written again, and what had waited with it.
+    "tape.recovered": Fields(("tape_id",), ("opening",)),
     # What it captured so far is destroyed, whether its files are gone already or not.
     "tape.destroyed": Fields(("tape_id", "leg_id", "kind", "reasons")),
 }

@@ -15,6 +15,8 @@ from earwitness.domain.conversation.events import Event
 
 PAUSING_ROWS = {"flow", "queue", "hold", "pause"}
 """Rows of the recording rules whose no ends by itself; any other means that nothing is recorded (B6, B7)."""
+DISK = "disk"
+"""The row of a tape that cannot be written."""
 
 
 @dataclass(slots=True)
@@ -271,7 +273,7 @@ class Timeline:
                     person.recording = event.type.endswith("on")
             case "secure_pause.on" | "secure_pause.off":
                 self.secure_pause = event.type.endswith("on")
-            case "tape.opened" | "tape.closed" | "tape.withheld" | "tape.failed" | "tape.destroyed":
+            case "tape.opened" | "tape.closed" | "tape.withheld" | "tape.failed" | "tape.recovered" | "tape.destroyed":
                 self._tape_event(event)
 
     def _consent_event(self, event: Event) -> None:
@@ -327,7 +329,11 @@ class Timeline:
             tape.words.append(Word(event.at, True, reasons))
         elif event.type == "tape.failed":
             tape.failures.append(data["error"])
-            tape.words.append(Word(event.at, False, [{"row": "disk", "why": data["error"]}]))
+            tape.words.append(Word(event.at, False, [{"row": DISK, "why": data["error"]}]))
+        elif event.type == "tape.recovered":
+            failed = [word for word in tape.words if not word.captured and DISK in (r.get("row") for r in word.reasons)]
+            if failed:  # what was said since then had waited, and is on the tape
+                tape.words.remove(failed[-1])
         elif event.type == "tape.destroyed":
             tape.destroyed = tape.destroyed or event.at
             if tape.capturing:

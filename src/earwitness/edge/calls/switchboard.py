@@ -301,6 +301,10 @@ class Switchboard:
                     conversation.reactions.media_fact(
                         "tape.failed", event.at, tape_id=tape_id, opening=opening, error=error
                     )
+            case media.TapeRecovered(tape_id=tape_id, opening=opening):
+                conversation = self._tapes.get(tape_id)
+                if conversation is not None:
+                    conversation.reactions.media_fact("tape.recovered", event.at, tape_id=tape_id, opening=opening)
             case media.LegFailed(leg_id=leg_id):
                 self.counters["leg failed"] += 1
                 conversation = self._legs.get(leg_id)

@@ -233,6 +233,16 @@ class TapeFailed(MediaEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class TapeRecovered(MediaEvent):
+    """A tape that could not be written is written again, with what had waited; a ``Gap`` tells what was too much."""
+
+    tape_id: str
+    opening: int
+    leg_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegFailed(MediaEvent):
     """A command about a leg could not be carried out (out of file descriptors): count on no media of it, in either
     direction, and on no tape. The leg is to be closed all the same.

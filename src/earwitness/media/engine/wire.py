@@ -55,6 +55,7 @@ from earwitness.media.engine.interface import (
     SourceChanged,
     TapeFailed,
     TapeOpened,
+    TapeRecovered,
 )
 
 MESSAGE_SIZE = 128 * 1024
@@ -70,6 +71,7 @@ EVENTS: dict[str, type[MediaEvent]] = {
     "play_ended": PlayEnded,
     "tape_opened": TapeOpened,
     "tape_failed": TapeFailed,
+    "tape_recovered": TapeRecovered,
     "leg_failed": LegFailed,
 }
 """Events that the edge is told as they are."""

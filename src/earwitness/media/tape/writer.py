@@ -265,7 +265,9 @@ class Tapes:
                 arena.tape_head[channel] += written
                 opening.aligned[channel & 1] = written == tail - head
                 self._dirty.set()
-        opening.failed = False
+        if opening.failed:
+            opening.failed = False
+            self._report("tape_recovered", opening.tape_id, opening.opening, opening.leg_id, self._now_us())
         self._report_missing(opening)
 
     def _take_back(self, opening: Opening) -> None:
