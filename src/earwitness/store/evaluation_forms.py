@@ -56,6 +56,7 @@ def listing(
     division_id: str | None = None,
     drafts: bool | None = None,
     latest_per_context: bool = False,
+    enabled: bool | None = None,
     by: str = "name",
     down: bool = False,
     number: int = 1,
@@ -65,11 +66,14 @@ def listing(
 
     :param drafts: True: drafts alone; False: published versions alone.
     :param latest_per_context: of the published versions, the last one of each form.
+    :param enabled: of survey forms, those that are not disabled.
     :param by: ``name`` or ``modified_at``.
     """
     statement = _there(table, within)
     if drafts is not None:
         statement = statement.where(table.published_at.is_(None) == drafts)
+    if enabled is not None:
+        statement = statement.where(SurveyForm.disabled != enabled)
     if ids is not None:
         statement = statement.where(table.id.in_(ids))
     if division_id is not None:

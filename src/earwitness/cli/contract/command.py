@@ -48,6 +48,7 @@ FAMILIES = (
     "interchange",
     "policies",
     "quality",
+    "surveys",
     "end",
 )
 """Files of steps, ``steps_<name>.py``, in the order in which their steps run."""

@@ -14,7 +14,7 @@ QUALITY = "QualityApi"
 WAIT_S = 0.3
 
 
-def _refused(call: Callable[[], object], status: int, field: str | None = None) -> None:
+def refused(call: Callable[[], object], status: int, field: str | None = None) -> None:
     """The call fails with that status, naming that field."""
     try:
         call()
@@ -53,7 +53,7 @@ def _new_form(name: str, key: str) -> None:
         cyclic.question_groups[0].questions[0].visibility_condition = c.model(
             "VisibilityCondition", combining_operation="AND", predicates=["../question/1/answer/0"]
         )
-        _refused(lambda: getattr(c.api(QUALITY), name)(cyclic), 400)
+        refused(lambda: getattr(c.api(QUALITY), name)(cyclic), 400)
 
     run.__name__ = name
     step(run)
@@ -68,7 +68,7 @@ def _changed_form(name: str, key: str) -> None:
         expect(changed.name == "Calls of today", "name")
         expect([group.id for group in changed.question_groups] == ids, "ids stay")
         found.name = ""
-        _refused(lambda: getattr(c.api(QUALITY), name)(c.kept[key], found), 400, "name")
+        refused(lambda: getattr(c.api(QUALITY), name)(c.kept[key], found), 400, "name")
 
     run.__name__ = name
     step(run)
@@ -82,7 +82,7 @@ def _published(name: str, key: str, draft: str) -> None:
         expect(made.id != c.kept[draft], "a version of its own")
         c.kept[key] = made.id
         c.kept[f"{key} list"] = [made.id]
-        _refused(lambda: getattr(api, name)(c.model("PublishForm", id=made.id, published=True)), 409)
+        refused(lambda: getattr(api, name)(c.model("PublishForm", id=made.id, published=True)), 409)
 
     run.__name__ = name
     step(run)
@@ -134,7 +134,7 @@ def post_quality_evaluations_scoring(c: Context) -> None:
     for pick, total in ((0, 100), (1, 0)):
         body = c.model("EvaluationFormAndScoringSet", evaluation_form=form, answers=_answers(c, form, pick))
         expect(api.post_quality_evaluations_scoring(body).total_score == total, f"{total} points")
-    _refused(lambda: api.post_quality_evaluations_scoring(c.model("EvaluationFormAndScoringSet")), 400)
+    refused(lambda: api.post_quality_evaluations_scoring(c.model("EvaluationFormAndScoringSet")), 400)
 
 
 def _evaluation(c: Context, **more: Any) -> Any:
@@ -162,9 +162,9 @@ def post_quality_conversation_evaluations(c: Context) -> None:
     c.kept["evaluation"] = made.id
     draft = c.model("EvaluationCreateEvalForm", id=c.kept["form"])
     wrong = _evaluation(c, evaluation_form=draft)
-    _refused(lambda: api.post_quality_conversation_evaluations(c.conversation_id, wrong), 400, "evaluationForm.id")
+    refused(lambda: api.post_quality_conversation_evaluations(c.conversation_id, wrong), 400, "evaluationForm.id")
     nobody = _evaluation(c, agent=None)
-    _refused(lambda: api.post_quality_conversation_evaluations(c.conversation_id, nobody), 400, "agent.id")
+    refused(lambda: api.post_quality_conversation_evaluations(c.conversation_id, nobody), 400, "agent.id")
 
 
 @step
@@ -174,7 +174,7 @@ def get_quality_conversation_evaluation(c: Context) -> None:
     found = c.api(QUALITY).get_quality_conversation_evaluation(*ids, expand="evaluationForm")
     expect("release" in found.authorized_actions, "may release")
     expect(len(found.evaluation_form.question_groups) == 2, "with questions")
-    _refused(lambda: c.api(QUALITY, user=True).get_quality_conversation_evaluation(*ids), 404)
+    refused(lambda: c.api(QUALITY, user=True).get_quality_conversation_evaluation(*ids), 404)
 
 
 @step
@@ -185,7 +185,7 @@ def put_quality_conversation_evaluation(c: Context) -> None:
     found = api.get_quality_conversation_evaluation(*ids, expand="evaluationForm")
     found.status = "FINISHED"
     found.answers = c.model("EvaluationScoringSet", question_group_scores=[])
-    _refused(lambda: api.put_quality_conversation_evaluation(*ids, found), 400)
+    refused(lambda: api.put_quality_conversation_evaluation(*ids, found), 400)
     found.answers = _answers(c, found.evaluation_form)
     found.release_date = datetime.now(UTC) - timedelta(minutes=1)
     done = api.put_quality_conversation_evaluation(*ids, found)
@@ -203,7 +203,7 @@ def get_quality_evaluations_query(c: Context) -> None:
     )
     expect([item.id for item in found.entities] == [c.kept["evaluation"]], "one")
     expect(found.entities[0].answers.total_score == 100.0, "total")
-    _refused(api.get_quality_evaluations_query, 400, "conversationId")
+    refused(api.get_quality_evaluations_query, 400, "conversationId")
 
 
 @step
@@ -243,7 +243,7 @@ def post_quality_evaluations_search(c: Context) -> None:
     body = c.model("EvaluationSearchRequestDTO", query=query, aggregations=[average])
     expect(api.post_quality_evaluations_search(body).aggregations["mean"].value == 100.0, "average")
     late = c.model("EvaluationSearchRequestDTO", query=query[:1], page_size=10)
-    _refused(lambda: api.post_quality_evaluations_search(late), 400, "query")
+    refused(lambda: api.post_quality_evaluations_search(late), 400, "query")
 
 
 def _interval() -> str:
@@ -262,7 +262,7 @@ def post_analytics_evaluations_aggregates_query(c: Context) -> None:
     expect(found.results[0].group == {"evaluatorId": c.kept["user"]}, "Ada's")
     expect(found.results[0].data[0].metrics[0].stats.count == 1, "one")
     body.interval = "yesterday"
-    _refused(lambda: api.post_analytics_evaluations_aggregates_query(body), 400, "interval")
+    refused(lambda: api.post_analytics_evaluations_aggregates_query(body), 400, "interval")
 
 
 @step
@@ -288,7 +288,7 @@ def post_quality_calibrations(c: Context) -> None:
     expect(len(made.evaluations) == 1, "one evaluation")
     c.kept["calibration"] = made.id
     nobody = c.model("CalibrationCreate", **{**fields, "evaluators": []})
-    _refused(lambda: api.post_quality_calibrations(nobody), 400, "evaluators")
+    refused(lambda: api.post_quality_calibrations(nobody), 400, "evaluators")
 
 
 @step
@@ -304,7 +304,7 @@ def get_quality_calibration(c: Context) -> None:
     api = c.api(QUALITY)
     found = api.get_quality_calibration(c.kept["calibration"], conversation_id=c.conversation_id)
     expect(found.calibrator.id == c.kept["user"], "calibrator")
-    _refused(lambda: api.get_quality_calibration(c.kept["calibration"]), 400, "calibratorId")
+    refused(lambda: api.get_quality_calibration(c.kept["calibration"]), 400, "calibratorId")
 
 
 @step
@@ -331,7 +331,7 @@ def delete_quality_conversation_evaluation(c: Context) -> None:
     ids = (c.conversation_id, c.kept["evaluation"])
     api = c.api(QUALITY)
     expect(api.delete_quality_conversation_evaluation(*ids).id == c.kept["evaluation"], "deleted")
-    _refused(lambda: api.get_quality_conversation_evaluation(*ids), 404)
+    refused(lambda: api.get_quality_conversation_evaluation(*ids), 404)
 
 
 simple(QUALITY, "delete_quality_forms_evaluation", "form")

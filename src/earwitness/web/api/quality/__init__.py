@@ -1,4 +1,4 @@
-"""Evaluation forms, evaluations, calibrations, activity."""
+"""Evaluation forms, evaluations, calibrations, activity, surveys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from earwitness.web.api.quality import (
     published_forms,
     scoring,
     search,
+    survey_forms,
+    surveys,
 )
 from earwitness.web.kernel.operations import Family
 
@@ -23,6 +25,8 @@ FAMILIES: tuple[Family, ...] = (
     activity.family,
     aggregates.family,
     calibrations.family,
+    survey_forms.family,
+    surveys.family,
     forms.older,
     published_forms.older,
 )

@@ -98,7 +98,7 @@ def some_forms(
     latest: Annotated[bool, Query(alias="includeLatestVersionFormName")] = False,
 ) -> Listing[FormDocument]:
     """Forms by id, drafts and published versions; ids that there are not are left out."""
-    wanted = _some(ids, "id")
+    wanted = some_ids(ids, "id")
     with parts.database.reading() as session:
         found = form_store.listing(
             session, EvaluationForm, within=scoped.reach(caller, VIEW), ids=wanted, size=len(wanted)
@@ -118,7 +118,7 @@ def forms_of_contexts(
     caller: Signed, parts: Parts, context_ids: Annotated[CommaList, Query(alias="contextId")]
 ) -> list[FormDocument]:
     """Of each context the version that was published last, or its draft where none was."""
-    wanted = _some(context_ids, "contextId")
+    wanted = some_ids(context_ids, "contextId")
     with parts.database.reading() as session:
         newest: dict[str, EvaluationForm] = {}
         for row in form_store.versions(
@@ -223,7 +223,7 @@ def _settings(session: Session, body: FormInput, row: EvaluationForm | None) -> 
     return found
 
 
-def _some(ids: list[str] | None, name: str) -> list[str]:
+def some_ids(ids: list[str] | None, name: str) -> list[str]:
     """:raises ApiError: 400, none or more than 500."""
     wanted = list(dict.fromkeys(ids or []))
     if not 1 <= len(wanted) <= 500:
