@@ -58,7 +58,7 @@ def uri_of(site: Any, name: str, call: tuple[str, str]) -> str:
     return str(reply.json()["mediaUris"]["0"]["mediaUri"])
 
 
-def test_j1_supervisor_assigned_evaluator_and_agent_of_a_released_evaluation(site, recorded):
+def test_j1_j2_supervisor_assigned_evaluator_and_agent_of_a_released_evaluation(site, recorded):
     ann = add_user(site, "ann", "agent")
     eva = add_user(site, "eva", "evaluator")
     add_user(site, "idle", "evaluator")
