@@ -28,7 +28,7 @@ FIELDS = {"message", "code", "status", "contextId", "details", "errors", "messag
 REQUIRED = {"permission": "recording:recording:view", "trunkMetabaseId": "external_sip.json",
             "phoneMetabaseId": "generic_sip.json", "phoneBaseSettingsId": "none", "flow": "none",
             "retentionThresholdDays": "1", "id": "none", "contextId": "none", "calibratorId": "none",
-            "customerSurveyUrl": "none"}  # fmt: skip
+            "customerSurveyUrl": "none", "searchType": "PHONE", "searchValue": "+4930111"}  # fmt: skip
 
 
 def address(path: str) -> str:
