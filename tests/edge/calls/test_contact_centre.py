@@ -202,6 +202,9 @@ def test_a_caller_who_gives_up_in_the_queue_leaves_nothing(centre: Any) -> None:
     assert "cancelled" in phone.told
     assert office.hall.desk.agent("u-anna").status == "IDLE"
     assert office.hall.desk.queues(0)[0].waiting == 0
+    (acd,) = [event["participant_id"] for event in events(office, "participant.joined") if event["purpose"] == "acd"]
+    causes = {event["participant_id"]: event["cause"] for event in events(office, "participant.left")}
+    assert causes[acd] == "peer", "nobody has taken the call, it was abandoned"
     office.settled()
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from earwitness.domain.configuration import Flow
 from earwitness.edge.calls import routing
-from earwitness.edge.calls.activity import Activity
+from earwitness.edge.calls.activity import Activity, State
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.leg import Leg
 from earwitness.edge.calls.music import music_named
@@ -406,7 +406,8 @@ class FlowCall(Activity):
             self._conversation.services.engine.detect_tones(self._leg.id, False)
         if not self._over:
             self._over = True
-            self._conversation.cast.leave_one(self._participant_id, "transfer")
+            given_up = self._conversation.state is State.ENDED
+            self._conversation.cast.leave_one(self._participant_id, "peer" if given_up else "transfer")
 
     def _flow_over(self, moved: bool) -> None:
         """The flow is done. One that ends without having moved its caller hangs up."""

@@ -9,6 +9,7 @@ import structlog
 
 from earwitness.domain.configuration import Queue
 from earwitness.edge.calls import routing
+from earwitness.edge.calls.activity import State
 from earwitness.edge.calls.arrival import Arrival
 from earwitness.edge.calls.dialler import Presentation
 from earwitness.edge.calls.leg import Leg
@@ -85,8 +86,8 @@ class AgentSearch:
         self._ring(user_id, groups, self.queue.alerting_s)
         return True
 
-    def stop(self, cause: str = "transfer") -> None:
-        """It waits no more."""
+    def stop(self, cause: str | None = None) -> None:
+        """It waits no more. ``cause`` None: the caller has given up if the call is over, else is elsewhere."""
         if self._over:
             return
         self._over = True
@@ -94,7 +95,8 @@ class AgentSearch:
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
-        self._conversation.cast.leave_one(self.participant_id, cause)
+        given_up = self._conversation.state is State.ENDED
+        self._conversation.cast.leave_one(self.participant_id, cause or ("peer" if given_up else "transfer"))
 
     # Waiting.
 
