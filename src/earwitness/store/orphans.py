@@ -184,6 +184,9 @@ def attach(
     session.add(recording)
     session.flush()
     session.add_all(objects)
+    conversation = session.get(Conversation, conversation_id)
+    if conversation is not None and recording.role != ADHOC:
+        conversation.recording_state = "RECORDED"
     session.flush()
     policy_applying.late(session, recording, at)
     return recording

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from earwitness.archive.render import convert
-from earwitness.archive.vault import DestroyedError, NotSealedError, SealedRecording, Vault, VaultError
+from earwitness.archive.vault import DestroyedError, NotSealedError, SealedRecording, Vault
 from earwitness.store import audit, exports, integrations
 from earwitness.store.exports import Due, Facts
 from earwitness.store.secret_box import KeyFileBox
@@ -112,8 +112,11 @@ def _export(bench: Bench, due: Due, known: dict[str, Target | TargetError]) -> N
         path, sha256 = _write(vault, target, facts, str(row.config.get("format") or DEFAULT_FORMAT), bench.now_us())
     except (DestroyedError, NotSealedError):
         return
-    except (TargetError, VaultError, ValueError, OSError) as error:
-        _failed(bench, due, str(error))
+    except TargetError as error:
+        _failed(bench, due, str(error), at_target=True)
+        return
+    except Exception as error:  # of the vault, of the recording: the others go on
+        _failed(bench, due, f"{type(error).__name__}: {error}", at_target=False)
         return
     with bench.database.transaction() as session:
         now = bench.now_us()
@@ -132,10 +135,11 @@ def _export(bench: Bench, due: Due, known: dict[str, Target | TargetError]) -> N
             )
 
 
-def _failed(bench: Bench, due: Due, error: str) -> None:
+def _failed(bench: Bench, due: Due, error: str, *, at_target: bool) -> None:
     with bench.database.transaction() as session:
         tries = exports.failed(session, due, bench.now_us(), error)
-        integrations.report(session, due.integration_id, integrations.ERROR, error, bench.now_us())
+        if at_target:
+            integrations.report(session, due.integration_id, integrations.ERROR, error, bench.now_us())
     say = log.error if tries >= ALARM_AFTER else log.warning
     say("a recording cannot be exported now; tried again", recording_id=due.recording_id, error=error, tries=tries)
 

@@ -234,6 +234,24 @@ def test_i8_a_bucket_that_is_down_is_waited_for(small_shop, recorded, bucket):
     assert len(bucket.puts) == 3
 
 
+def test_i8_a_recording_that_cannot_be_read_keeps_no_other_from_going(small_shop, recorded):
+    shop = small_shop
+    _, broken = recorded.store_call(shop.site)
+    _, good = recorded.store_call(shop.site)
+    integration_id = make(shop)
+    for recording_id in (broken, good):
+        plan(shop, recording_id, integration_id)
+    for path in (shop.bench.arguments.keys / "data").rglob("*.key"):
+        if broken in str(path):
+            path.unlink()
+    assert chore.work(shop.bench) == 2
+    assert exported(shop, good) is not None
+    assert exported(shop, broken) is None
+    with shop.reading() as session:
+        assert "data key" in session.get(Export, (broken, integration_id)).error
+    assert shop.site.http().get(f"{PATH}/{integration_id}").json()["reportedState"]["code"] == "ACTIVE"
+
+
 def test_a_place_belongs_to_one_integration(small_shop, recorded):
     first = make(small_shop)
     second = make(small_shop, name="Other")

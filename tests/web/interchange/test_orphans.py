@@ -71,6 +71,8 @@ def test_h2_not_complete_while_somebody_has_a_wrapup_to_do(shop, recorded, make_
 def test_h3_attaching_makes_a_recording_of_the_same_id(shop, recorded, make_orphan):
     conversation_id, recording_id = recorded.store_call(shop.site)
     orphan = make_orphan(shop, conversation_id=conversation_id)
+    with shop.transaction() as session:
+        session.scalars(select(Conversation)).one().recording_state = "NONE"
     api = sdk.RecordingApi(shop.site.sdk())
     body = sdk.OrphanUpdateRequest()
     made = api.put_orphanrecording(orphan, body=body)
@@ -83,6 +85,7 @@ def test_h3_attaching_makes_a_recording_of_the_same_id(shop, recorded, make_orph
     heard = shop.site.http(None).get(playable["mediaUris"]["S"]["mediaUri"])
     assert heard.status_code == 200
     with shop.reading() as session:
+        assert session.scalars(select(Conversation)).one().recording_state == "RECORDED"
         told = [entry.action for entry in audit.listing(session, entity_id=orphan).items]
     assert {"attach", "recording.created"} <= set(told)
 
