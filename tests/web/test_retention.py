@@ -273,3 +273,25 @@ def test_the_retention_query_reads_on_where_it_stopped(site, recorded):
     assert http.get("/api/v2/recordings/retention/query").status_code == 400
     assert http.get("/api/v2/recordings/retention/query?retentionThresholdDays=1&cursor=%25").status_code == 400
     assert site.http("nobody").get("/api/v2/recordings/retention/query?retentionThresholdDays=1").status_code == 403
+
+
+def test_g13_restorations_are_not_counted_and_no_error_is_made_up(sqlite_site, recorded):
+    conversation_id, recording_id = recorded.store_call(sqlite_site)
+    api = sdk.RecordingApi(sqlite_site.sdk())
+    one = api.get_conversation_recording(conversation_id, recording_id)
+    (without_media,) = api.get_conversation_recordingmetadata(conversation_id)
+    for found in (one, without_media):
+        assert found.max_allowed_restorations_for_org == 10_000
+        assert found.remaining_restorations_allowed_for_org == 10_000
+    assert one.recording_error_status is None
+
+
+def test_g15_a_recording_of_eleven_hours_is_played_like_any(sqlite_site, recorded):
+    conversation_id, recording_id = recorded.store_call(sqlite_site)
+    with sqlite_site.world.database.transaction() as session:
+        row = session.get_one(Recording, recording_id)
+        row.duration_ms = 11 * 3600 * 1000
+        row.ended_at = row.started_at + row.duration_ms * 1000
+    found = sdk.RecordingApi(sqlite_site.sdk()).get_conversation_recording(conversation_id, recording_id)
+    assert found.output_duration_ms == 11 * 3600 * 1000
+    assert httpx.get(found.media_uris["S"].media_uri, trust_env=False).status_code == 200

@@ -8,6 +8,7 @@ import pytest
 
 from earwitness.archive.vault import DestroyedError, receipt
 from earwitness.store import protection, retention, retention_tasks
+from earwitness.worker.destroy import destroy
 
 DAY = 86_400_000_000
 MINUTE = 60_000_000
@@ -156,3 +157,28 @@ def test_what_was_made_while_a_recording_was_destroyed_goes_too(house: Any) -> N
     assert len(house.audited(recording_id)) == 1
     with house.database.reading() as session:
         assert retention_tasks.leftovers(session, 10) == []
+
+
+def test_g2_who_destroys_at_once_gets_the_receipt(house: Any) -> None:
+    recording_id, held, inbox = house.record(), house.record(), house.record(role="ADHOC", owner="u")
+    with house.database.transaction() as session:
+        protection.protect(session, house.row(held).conversation_id, at=house.now, by="user:u")
+    found = destroy(house.bench, recording_id, by="system", reason="a policy")
+    assert found == house.row(recording_id).receipt
+    assert destroy(house.bench, recording_id, by="system", reason="another") == found
+    assert destroy(house.bench, held, by="system", reason="a policy") is None
+    assert destroy(house.bench, inbox, by="system", reason="a policy") is None
+    assert destroy(house.bench, "nowhere", by="system", reason="a policy") is None
+    assert destroy(house.bench, inbox, by="user:u", reason="its owner", inbox=True) is not None
+    assert len(house.audited(recording_id)) == 1
+    assert house.row(held).file_state == "AVAILABLE"
+
+
+def test_an_export_that_is_due_is_waited_for_but_not_for_ever(house: Any) -> None:
+    fields = {"delete_date": house.now, "export_date": house.now, "export_integration_id": "i"}
+    exported, broken = house.record(**fields, exported_date=house.now), house.record(**fields)
+    assert house.later(1) == 1
+    assert house.row(exported).file_state == "DELETED"
+    assert house.row(broken).file_state == "AVAILABLE"
+    assert house.later(60 * MINUTE) == 1
+    assert house.row(broken).file_state == "DELETED"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+RETRIES, RETRY = 4, timedelta(seconds=20)
+"""What a store that does not answer is given; whoever works with it tries again later, and is not to hang."""
 MOST_ENTERED = 1000
 """Folders remembered at the most."""
 _syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
@@ -43,7 +46,7 @@ class Objects:
         """A store at a folder path, ``file://…``, or any URL that obstore knows (``s3://bucket/prefix``)."""
         parts = urlsplit(str(url))
         if isinstance(url, str) and parts.scheme not in ("", "file"):
-            return Objects(from_url(url))
+            return Objects(from_url(url, retry_config={"max_retries": RETRIES, "retry_timeout": RETRY}))
         root = Path(unquote(parts.path) if parts.scheme == "file" else url).absolute()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Objects(LocalStore(root, automatic_cleanup=True), root)
