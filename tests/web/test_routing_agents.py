@@ -110,3 +110,15 @@ def test_an_edge_that_has_not_heard_of_a_new_user_reads_its_configuration(sqlite
     ]  # fmt: skip
     assert sqlite_site.edge.agents[agent]["on_queue"]
     assert on_queue(sqlite_site, agent)
+
+
+def test_whoever_is_no_longer_active_is_offline(sqlite_site):
+    http, agent = sqlite_site.http(), sqlite_site.world.users["agent"]
+    presence = f"/api/v2/users/{agent}/presences/purecloud"
+    on_queue = {"presenceDefinition": {"systemPresence": "On Queue"}}
+    assert http.patch(presence, json=on_queue).status_code == 200
+    assert http.patch(f"/api/v2/users/{agent}", json={"state": "inactive"}).status_code == 200
+    assert sqlite_site.edge.agents[agent]["on_queue"] is False
+    assert http.patch(f"/api/v2/users/{agent}", json={"state": "active"}).status_code == 200
+    assert http.get(presence).json()["presenceDefinition"]["systemPresence"] == "Offline"
+    assert http.get(f"/api/v2/users/{agent}/routingstatus").json()["status"] == "OFF_QUEUE"

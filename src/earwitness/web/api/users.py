@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Query
 from sqlalchemy.orm import Session
 
 from earwitness.domain.ids import new_id
 from earwitness.store import access as access_store
-from earwitness.store import oauth, telephony, users
+from earwitness.store import oauth, telephony, user_routing, users
 from earwitness.store.tables import User
 from earwitness.web.api import divisions, grants, roles
 from earwitness.web.api.divisions import DivisionInput, DivisionReference
@@ -21,11 +22,13 @@ from earwitness.web.api.user_stations import UserStations, user_stations
 from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, OneOf, RequestBody
-from earwitness.web.kernel.errors import bad_request, conflict, not_found
+from earwitness.web.kernel.errors import ApiError, bad_request, conflict, not_found
 from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
 from earwitness.web.kernel.paging import CommaList, Listing, Paging
 from earwitness.web.kernel.passwords import hash_password
-from earwitness.web.kernel.services import Parts
+from earwitness.web.kernel.services import Parts, Services
+
+log = structlog.get_logger()
 
 family = Family("Users")
 
@@ -308,7 +311,10 @@ def change_user(caller: Signed, parts: Parts, userId: str, body: UpdateUser) -> 
                 _retire(session, caller, user, now)
             users.touch(user, now, caller.subject.id)
             session.flush()
-        return user_document(session, user)
+        document, retired = user_document(session, user), wanted.get("state", "active") != "active"
+    if retired:
+        _stand_down(parts, userId)
+    return document
 
 
 @family.operation(
@@ -328,7 +334,16 @@ def delete_user(caller: Signed, parts: Parts, userId: str) -> dict[str, Any]:
             user.state = "deleted"
             _retire(session, caller, user, now)
             users.touch(user, now, caller.subject.id)
+    _stand_down(parts, userId)
     return {}
+
+
+def _stand_down(parts: Services, user_id: str) -> None:
+    """Has the edge give no more calls of queues to somebody. It learns of it from its configuration, too, but later."""
+    try:
+        parts.edge.set_agent(user_id, on_queue=False)
+    except ApiError as error:
+        log.info("web.agent_not_stood_down", user_id=user_id, error=error.message)
 
 
 def _retire(session: Session, caller: Caller, user: User, now: int) -> None:
@@ -337,6 +352,8 @@ def _retire(session: Session, caller: Caller, user: User, now: int) -> None:
         raise conflict("You cannot deactivate yourself.")
     grants.keep_an_administrator(session)
     oauth.end_tokens_of(session, user.id)
+    if user_routing.get(session, user.id) is not None:
+        user_routing.put(session, user.id, now, presence=user_routing.OFFLINE, message=None, status="OFF_QUEUE")
     if user.state == "deleted":
         for station in telephony.stations(session, user_id=user.id, size=500).items:
             if station.user_id == user.id:
