@@ -136,7 +136,7 @@ def test_j13_a_call_that_was_in_several_queues_is_reached_by_each(database: Data
         assert seen(database, access_of("sue", "supervisor", "*", condition)) == calls
 
 
-def test_j13_a_team_reaches_nothing_until_teams_are_kept(database: Database) -> None:
+def test_j13_a_team_that_was_on_no_call_reaches_nothing(database: Database) -> None:
     team = {"operands": [{"type": "TEAM", "team": {"id": "t"}}]}
     assert seen(database, access_of("sue", "supervisor", "*", team)) == set()
 

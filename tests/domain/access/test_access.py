@@ -131,8 +131,6 @@ def test_users_of_communicate_have_nothing_of_policies_and_quality() -> None:
     assert not [name for name in held if name.partition(":")[0] in ("quality", "recording", "analytics", "audits")]
 
 
-
-
 def test_supervisor_sees_the_division_and_cannot_administer() -> None:
     access = resolve(ANN, [Grant(_default("supervisor"), "berlin")])
     assert access.scopes_for(VIEW) == (Scope(Divisions(ids=frozenset({"berlin"}))),)

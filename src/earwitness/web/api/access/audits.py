@@ -11,8 +11,7 @@ import base64
 import binascii
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 from sqlalchemy.orm import Session
@@ -20,12 +19,30 @@ from sqlalchemy.orm import Session
 from earwitness.domain.access import Access
 from earwitness.domain.ids import new_id
 from earwitness.store import audit_search
-from earwitness.store.audit_search import Question
 from earwitness.store.tables import AuditEntry, AuditQuery
 from earwitness.web.api.access import audit_documents
-from earwitness.web.api.access.audit_documents import AuditMessage, QualityAuditMessage
+from earwitness.web.api.access.audit_questions import (
+    AUDITS,
+    QUALITY,
+    Asked,
+    EntityActions,
+    Filter,
+    QualityQueryResults,
+    QualityQueryStatus,
+    QueryInput,
+    QueryResults,
+    QueryStatus,
+    RealtimeInput,
+    RealtimeResults,
+    RelatedInput,
+    RelatedResults,
+    ServiceDocument,
+    ServiceMapping,
+    Sort,
+    given,
+    read,
+)
 from earwitness.web.kernel.callers import Caller, Signed
-from earwitness.web.kernel.documents import Document, Moment, OneOf, RequestBody, parse_date
 from earwitness.web.kernel.errors import bad_request, not_found
 from earwitness.web.kernel.operations import Family, all_of
 from earwitness.web.kernel.paging import CommaList
@@ -39,246 +56,13 @@ VIEW, VIEW_INTERACTIONS = all_of("audits:audit:view"), all_of("audits:interactio
 REALTIME_US = 14 * 24 * 3600 * 1_000_000
 """How far back a question may go that is answered at once (J16)."""
 MOST = 500
-AUDITS, QUALITY = "audits", "quality"
-PROPERTIES = ("UserId", "TrusteeOrganizationId", "ClientId", "Action", "EntityType", "EntityId")
-QUALITY_SERVICES = {"recordingservice": ("conversation", "recording")} | {
-    "qualityservice": ("calibration", "evaluation", "survey")
-}
-"""Service of audits of conversations, in lower case -> kinds of objects."""
-QUALITY_PROPERTIES = (*PROPERTIES, "TrusteeOnlyAudits", "ConversationId", "ServiceName")
-
-
-class Filter(Document):
-    """What a property has to be."""
-
-    property: str
-    value: str
-
-
-class Sort(Document):
-    """The order of the answer."""
-
-    name: str
-    sort_order: str
-
-
-class FilterInput(RequestBody):
-    """What a property has to be; several values of one property are alternatives."""
-
-    property: Annotated[str, OneOf(*QUALITY_PROPERTIES)]
-    value: str
-
-
-class SortInput(RequestBody):
-    """The order of the answer."""
-
-    name: Annotated[str, OneOf("Timestamp")] = "Timestamp"
-    sort_order: Annotated[str, OneOf("ascending", "descending")] = "descending"
-
-
-class QueryInput(RequestBody):
-    """A question; ``interval`` is ``start/end``."""
-
-    interval: str | None = None
-    service_name: str | None = None
-    filters: list[FilterInput] | None = None
-    sort: list[SortInput] | None = None
-
-
-class RealtimeInput(QueryInput):
-    """A question that is answered at once."""
-
-    page_number: int | None = None
-    page_size: int | None = None
-
-
-class RelatedInput(RequestBody):
-    """An entry whose company is asked for."""
-
-    audit_id: str | None = None
-    sort: list[SortInput] | None = None
-
-
-class QueryStatus(Document):
-    """A question whose answer can be fetched."""
-
-    id: str
-    state: str
-    start_date: Moment
-    interval: str
-    service_name: str | None = None
-    filters: list[Filter]
-    sort: list[Sort]
-
-
-class QualityQueryStatus(Document):
-    """A question about conversations whose answer can be fetched."""
-
-    id: str
-    state: str
-    date_start: Moment
-    interval: str
-    filters: list[Filter]
-    sort: list[Sort]
-
-
-class QueryResults(Document):
-    """A page of an answer; ``cursor`` leads to the next, absent at the end."""
-
-    id: str
-    page_size: int
-    cursor: str | None = None
-    entities: list[AuditMessage]
-
-
-class QualityQueryResults(Document):
-    """A page of an answer; ``cursor`` leads to the next, absent at the end."""
-
-    id: str
-    page_size: int
-    cursor: str | None = None
-    entities: list[QualityAuditMessage]
-
-
-class RealtimeResults(Document):
-    """A page of an answer."""
-
-    entities: list[AuditMessage]
-    page_size: int
-    page_number: int
-    total: int
-    page_count: int
-
-
-class RelatedResults(Document):
-    """Entries that belong together."""
-
-    entities: list[AuditMessage]
-
-
-class EntityActions(Document):
-    """What is done to a kind of object."""
-
-    name: str
-    actions: list[str]
-
-
-class ServiceDocument(Document):
-    """A service and the kinds of objects that its entries are about."""
-
-    name: str
-    entities: list[EntityActions]
-
-
-class ServiceMapping(Document):
-    """What questions can be about."""
-
-    services: list[ServiceDocument]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question as it was asked, checked."""
-
-    interval: str
-    question: Question
-    service_name: str | None
-    filters: list[dict[str, str]]
-    sort: list[dict[str, str]]
-
-    def document(self) -> dict[str, Any]:
-        """To be kept, and read again by ``_read``."""
-        return {
-            "interval": self.interval,
-            "serviceName": self.service_name,
-            "filters": self.filters,
-            "sort": self.sort,
-        }
-
-
-def _read(document: dict[str, Any], kind: str, *, last_entry: int | None = None) -> Asked:
-    """:raises ApiError: 400, no such interval, service or property."""
-    interval = document.get("interval")
-    since, until = _interval(interval)
-    service, filters, sort = document.get("serviceName"), document.get("filters") or [], document.get("sort") or []
-    known = PROPERTIES if kind == AUDITS else QUALITY_PROPERTIES
-    values: dict[str, list[str]] = {}
-    for item in filters:
-        if item["property"] not in known:
-            raise bad_request(f"property must be one of {', '.join(known)}.", "filters.property", "invalid.value")
-        values.setdefault(item["property"], []).append(item["value"])
-    kinds, other_than = _kinds(service if kind == AUDITS else None)
-    if kind == QUALITY:
-        kinds = tuple(audit_documents.QUALITY_KINDS)
-    if asked_kinds := values.get("EntityType"):
-        named = {name.casefold() for name in asked_kinds}
-        if kind == QUALITY:
-            chosen = [key for key, word in audit_documents.QUALITY_KINDS.items() if word.casefold() in named]
-        else:
-            chosen = [name for name in asked_kinds if kinds is None or name in kinds]
-        kinds = tuple(name for name in chosen if name not in other_than)
-    if "ServiceName" in values:
-        of_services = {kind for name in values["ServiceName"] for kind in QUALITY_SERVICES.get(name.casefold(), ())}
-        kinds = tuple(name for name in kinds or () if name in of_services)
-    if "TrusteeOrganizationId" in values or "TrusteeOnlyAudits" in values:
-        kinds = ()  # no other organisation works here
-    return Asked(
-        interval=str(interval),
-        question=Question(
-            since,
-            until,
-            kinds,
-            other_than,
-            tuple(values.get("UserId", ())),
-            tuple(values.get("Action", ())) if kind == AUDITS else (),
-            tuple(values.get("EntityId", ())),
-            tuple(values.get("ConversationId", ())),
-            tuple(values.get("ClientId", ())),
-            upwards=bool(sort) and sort[0]["sortOrder"] == "ascending",
-            last_entry=last_entry,
-        ),
-        service_name=service,
-        filters=filters,
-        sort=sort,
-    )
-
-
-def _given(body: QueryInput) -> dict[str, Any]:
-    return {
-        "interval": body.interval,
-        "serviceName": body.service_name,
-        "filters": [{"property": item.property, "value": item.value} for item in body.filters or []],
-        "sort": [{"name": item.name, "sortOrder": item.sort_order} for item in body.sort or []],
-    }
-
-
-def _interval(text: object) -> tuple[int, int]:
-    start, slash, end = text.partition("/") if isinstance(text, str) else ("", "", "")
-    try:
-        since, until = parse_date(start), parse_date(end)
-    except (ValueError, OverflowError) as error:
-        raise bad_request("interval is start/end, two dates.", "interval", "invalid.date") from error
-    if not slash or until <= since:
-        raise bad_request("interval ends after it begins.", "interval", "invalid.date")
-    return since, until
-
-
-def _kinds(service: str | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-    """Kinds of objects of a service, and those that it does not have."""
-    if service is None:
-        return None, ()
-    if service == audit_documents.PLATFORM:
-        return None, tuple(audit_documents.SERVICE_OF)
-    if service not in audit_documents.SERVICES:
-        known = ", ".join((*audit_documents.SERVICES, audit_documents.PLATFORM))
-        raise bad_request(f"serviceName must be one of {known}.", "serviceName", "invalid.value")
-    return audit_documents.SERVICES[service], ()
+"""Of a page."""
 
 
 @family.operation("POST", PATH, "post_audits_query", VIEW, returns=QueryStatus, each_time=True)
 def ask(caller: Signed, parts: Parts, body: QueryInput) -> QueryStatus:
     """Asks the audit log; the answer is fetched by the id. It is as of now."""
-    asked = _read(_given(body), AUDITS)
+    asked = read(given(body), AUDITS)
     return _status(_keep(caller, parts, AUDITS, asked), asked)
 
 
@@ -303,7 +87,7 @@ def _status(row: AuditQuery, asked: Asked) -> QueryStatus:
 @family.operation("POST", PATH + "/realtime", "post_audits_query_realtime", VIEW, returns=RealtimeResults, reads=True)
 def ask_now(caller: Signed, parts: Parts, body: RealtimeInput, expand: CommaList = None) -> RealtimeResults:
     """Asks the audit log of the last 14 days, and answers at once."""
-    asked = _read(_given(body), AUDITS)
+    asked = read(given(body), AUDITS)
     if asked.question.since < parts.clock.now_us() - REALTIME_US:
         raise bad_request("interval begins within the last 14 days.", "interval", "invalid.date")
     size, number = body.page_size or 25, body.page_number or 1
@@ -377,7 +161,7 @@ def _services(parts: Services) -> ServiceMapping:
 def status(caller: Signed, parts: Parts, transactionId: str) -> QueryStatus:
     """A question that the caller asked."""
     row = _find(caller, parts, transactionId, AUDITS)
-    return _status(row, _read(row.query, AUDITS))
+    return _status(row, read(row.query, AUDITS))
 
 
 @family.operation(
@@ -414,7 +198,7 @@ def results(
 )
 def ask_of_conversations(caller: Signed, parts: Parts, body: QueryInput) -> QualityQueryStatus:
     """Asks what was done with recordings and evaluations of conversations; the answer is fetched by the id."""
-    asked = _read(_given(body), QUALITY)
+    asked = read(given(body), QUALITY)
     return _quality_status(_keep(caller, parts, QUALITY, asked), asked)
 
 
@@ -440,7 +224,7 @@ def _quality_status(row: AuditQuery, asked: Asked) -> QualityQueryStatus:
 def status_of_conversations(caller: Signed, parts: Parts, transactionId: str) -> QualityQueryStatus:
     """A question about conversations that the caller asked."""
     row = _find(caller, parts, transactionId, QUALITY)
-    return _quality_status(row, _read(row.query, QUALITY))
+    return _quality_status(row, read(row.query, QUALITY))
 
 
 @family.operation(
@@ -477,7 +261,7 @@ def _find(caller: Caller, parts: Services, query_id: str, kind: str) -> AuditQue
 def _page(
     session: Session, row: AuditQuery, kind: str, cursor: str | None, size: int, access: Access | None
 ) -> tuple[Sequence[AuditEntry], str | None]:
-    asked = _read(row.query, kind, last_entry=row.last_entry)
+    asked = read(row.query, kind, last_entry=row.last_entry)
     question = asked.question
     words = {item["value"].casefold() for item in asked.filters if item["property"] == "Action"}
     if kind == QUALITY and words:  # they are words of the contract: those of ours that mean them
