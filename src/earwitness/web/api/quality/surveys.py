@@ -1,7 +1,7 @@
 """Surveys: to ask a customer about a call, to answer, and to read the answers.
 
-Nothing is sent to anybody: whoever makes a survey gets the address by which it is answered, and hands it on. A program
-that shows it to the customer gets and puts it with a token of its own.
+Nothing is sent to anybody: whoever makes a survey gets the address by which it is answered, and hands it on. Whoever
+has the address answers; it cannot be guessed, and is not kept.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from earwitness.domain.quality import survey as rules
 from earwitness.domain.quality.conditions import FormError
+from earwitness.store import audit, evaluation_forms, surveys, users
 from earwitness.store import conversations as conversation_store
-from earwitness.store import evaluation_forms, surveys, users
 from earwitness.store.tables import Queue, Survey, SurveyForm
 from earwitness.store.visibility import AGENTS
 from earwitness.web.api import scoped
@@ -27,13 +27,13 @@ from earwitness.web.api.quality.form_documents import form_error
 from earwitness.web.api.quality.survey_documents import SurveyFormInput, SurveyFormMention
 from earwitness.web.api.quality.survey_forms import ADD as ADD_FORM
 from earwitness.web.api.quality.survey_forms import VIEW as VIEW_FORM
-from earwitness.web.api.recording_audit import note
+from earwitness.web.api.recording_audit import note, note_subject
 from earwitness.web.kernel import changes
 from earwitness.web.kernel.callers import Caller, Signed
 from earwitness.web.kernel.documents import Document, Moment, OneOf, Reference, RequestBody
 from earwitness.web.kernel.errors import bad_request, conflict, not_found
-from earwitness.web.kernel.operations import SIGNED_IN, Family, any_of
-from earwitness.web.kernel.services import Parts, base_url
+from earwitness.web.kernel.operations import PUBLIC, SIGNED_IN, Family, any_of
+from earwitness.web.kernel.services import Parts, base_url, remote_address
 
 family = Family("Surveys")
 PATH = "/api/v2/quality/surveys"
@@ -176,15 +176,15 @@ def create_survey(request: Request, caller: Signed, parts: Parts, body: SurveyIn
         return NewSurveyDocument(**dict(_document(session, row)), customer_survey_url=url)
 
 
-@family.operation("GET", SCORABLE, "get_quality_surveys_scorable", SIGNED_IN, returns=ScorableDocument)
+@family.operation("GET", SCORABLE, "get_quality_surveys_scorable", PUBLIC, returns=ScorableDocument)
 def scorable_survey(parts: Parts, url: CustomerUrl) -> ScorableDocument:
     """The survey of a customer's address, to be answered."""
     with parts.database.reading() as session:
         return _scorable(session, _by_url(session, url))
 
 
-@family.operation("PUT", SCORABLE, "put_quality_surveys_scorable", SIGNED_IN, returns=ScorableDocument)
-def answer_survey(caller: Signed, parts: Parts, url: CustomerUrl, body: ScorableInput) -> ScorableDocument:
+@family.operation("PUT", SCORABLE, "put_quality_surveys_scorable", PUBLIC, returns=ScorableDocument)
+def answer_survey(request: Request, parts: Parts, url: CustomerUrl, body: ScorableInput) -> ScorableDocument:
     """Answers the survey of a customer's address; with ``status`` Finished for good."""
     with parts.database.transaction() as session:
         row = _by_url(session, url)
@@ -208,7 +208,17 @@ def answer_survey(caller: Signed, parts: Parts, url: CustomerUrl, body: Scorable
         row.answers, row.status = scored.document, status
         if status == rules.FINISHED:
             row.completed_at = parts.clock.now_us()
-        note(parts, caller, "answer", KIND, row.id, row.conversation_id, session=session, detail={"status": status})
+        note_subject(
+            parts,
+            audit.ANONYMOUS,
+            remote_address(request),
+            "answer",
+            KIND,
+            row.id,
+            row.conversation_id,
+            session=session,
+            detail={"status": status},
+        )
         session.flush()
         return _scorable(session, row)
 
