@@ -280,6 +280,33 @@ _live("get_conversation_participant_secureivrsessions", lambda c, a, i, p, o: ex
     a.get_conversation_participant_secureivrsessions(i, p).entities == [], "none"))  # fmt: skip
 
 
+def _code(c: Context) -> str:
+    """A wrap-up code."""
+    if "live code" not in c.kept:
+        c.kept["live code"] = _request(c, "POST", "/routing/wrapupcodes", {"name": "Live: sold"})["id"]
+    return str(c.kept["live code"])
+
+
+_live("post_conversations_call_participant_communication_wrapup", lambda c, a, i, p, o: (
+    a.post_conversations_call_participant_communication_wrapup(
+        i, p, _communication(a, i, p), body=c.model("WrapupInput", code=_code(c), notes="twice", tags=["t"])),
+), fresh=True)  # fmt: skip
+_live("get_conversations_call_participant_communication_wrapup", lambda c, a, i, p, o: expect(
+    a.get_conversations_call_participant_communication_wrapup(i, p, _communication(a, i, p)).code == _code(c), "the code",
+))  # fmt: skip
+_live("get_conversations_call_participant_wrapup", lambda c, a, i, p, o: expect(
+    a.get_conversations_call_participant_wrapup(i, p).notes == "twice", "the notes"))  # fmt: skip
+_live("post_conversation_assign", lambda c, a, i, p, o: (
+    a.post_conversation_participant_replace_queue(
+        i, p, c.model("TransferToQueueRequest", queue_id=c.kept["live queue"])),
+    eventually(lambda: any(x.purpose == "acd" and x.end_time is None
+                           for x in c.api(API).get_conversations_call(i).participants), "it waits"),
+    c.api(API).post_conversation_assign(i, c.model("ConversationUser", id=c.kept["Third"])),
+    eventually(lambda: any(x.user is not None and x.user.id == c.kept["Third"] and x.state == "connected"
+                           for x in c.api(API).get_conversations_call(i).participants), "the third answers"),
+), fresh=True)  # fmt: skip
+
+
 def _watch(name: str, *, agent: bool) -> None:
     """The desk joins a call of the two others."""
 

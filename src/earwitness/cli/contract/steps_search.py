@@ -193,6 +193,35 @@ simple(AUTH, "get_authorization_products", listing=True)
 
 
 @step
+def get_authorization_role_subjectgrants(c: Context) -> None:
+    """The administrator holds the role of administrators."""
+    api = c.api(AUTH)
+    role = next(item for item in api.get_authorization_roles().entities if item.default_role_id == "administrator")
+    names = [item.id for item in api.get_authorization_role_subjectgrants(role.id).entities]
+    expect(c.made["administrator"]["id"] in names, "the administrator")
+
+
+@step
+def get_authorization_division_grants(c: Context) -> None:
+    """Of the home division."""
+    api = c.api(AUTH)
+    home = api.get_authorization_divisions_home().id
+    expect(isinstance(api.get_authorization_division_grants(home).entities, list), "grants")
+
+
+@step
+def post_authorization_division_object(c: Context) -> None:
+    """A user moves into a division and back; a kind of object that there is none of is refused."""
+    api, users = c.api(AUTH), c.api("UsersApi")
+    mover = users.post_users(c.model("CreateUser", name="Mover", email="mover@example.com"))
+    made = api.post_authorization_divisions(c.model("AuthzDivision", name="Branch"))
+    api.post_authorization_division_object(made.id, "USER", [mover.id])
+    expect(users.get_user(mover.id).division.id == made.id, "it has moved")
+    refused(c, 400, api.post_authorization_division_object, made.id, "NOTHING", [mover.id])
+    api.post_authorization_division_object(api.get_authorization_divisions_home().id, "USER", [mover.id])
+
+
+@step
 def post_authorization_roles_default(c: Context) -> None:
     """The built-in roles."""
     expect(c.api(AUTH).post_authorization_roles_default().total > 1, "roles")
@@ -268,8 +297,8 @@ def put_tokens_timeout(c: Context) -> None:
     """An hour, and off again; a second is refused."""
     api = c.api("TokensApi")
     body = c.model("IdleTokenTimeout", idle_token_timeout_seconds=3600, enable_idle_token_timeout=False)
-    expect(api.put_tokens_timeout(body).idle_token_timeout_seconds == 3600, "an hour")
-    refused(c, 400, api.put_tokens_timeout, c.model("IdleTokenTimeout", idle_token_timeout_seconds=1))
+    expect(api.put_tokens_timeout(body=body).idle_token_timeout_seconds == 3600, "an hour")
+    refused(c, 400, api.put_tokens_timeout, body=c.model("IdleTokenTimeout", idle_token_timeout_seconds=1))
 
 
 @step
