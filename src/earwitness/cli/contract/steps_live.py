@@ -292,7 +292,8 @@ _live("post_conversations_call_participant_communication_wrapup", lambda c, a, i
         i, p, _communication(a, i, p), body=c.model("WrapupInput", code=_code(c), notes="twice", tags=["t"])),
 ), fresh=True)  # fmt: skip
 _live("get_conversations_call_participant_communication_wrapup", lambda c, a, i, p, o: expect(
-    a.get_conversations_call_participant_communication_wrapup(i, p, _communication(a, i, p)).code == _code(c), "the code",
+    a.get_conversations_call_participant_communication_wrapup(i, p, _communication(a, i, p)).code == _code(c),
+    "the code",
 ))  # fmt: skip
 _live("get_conversations_call_participant_wrapup", lambda c, a, i, p, o: expect(
     a.get_conversations_call_participant_wrapup(i, p).notes == "twice", "the notes"))  # fmt: skip
