@@ -160,7 +160,7 @@ def attach(
         role=ADHOC if row.kind == "user" else "CUSTOMER_EXPERIENCE",
         owner_user_id=row.owner_user_id,
         leg_id=row.leg_id,
-        file_state=row.file_state,
+        file_state=row.file_state if row.channels else "ERROR",  # captured, but nobody can decode it
         started_at=row.started_at,
         ended_at=row.ended_at,
         duration_ms=row.duration_ms,

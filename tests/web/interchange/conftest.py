@@ -116,9 +116,10 @@ def make_orphan(make_wav: Callable[..., bytes]) -> Callable[..., str]:
                   "size": sealed.size, "sha256": sealed.sha256, "created_at": shop.clock.us}  # fmt: skip
         row = OrphanRecording(
             id=orphan_id, source="spool", why="a test", file_state="AVAILABLE", started_at=shop.clock.us - 10_000_000,
-            ended_at=shop.clock.us - 8_000_000, duration_ms=2000, audio_format="audio/L16", mime_type="audio/wav",
-            channels=2, sample_rate=8000, size=sealed.size, sha256=sealed.sha256, objects=[master],
-            **{"created_at": shop.clock.us, "recovered_at": shop.clock.us, **fields},
+            ended_at=shop.clock.us - 8_000_000, duration_ms=2000, audio_format="audio/L16", sample_rate=8000,
+            size=sealed.size, sha256=sealed.sha256, objects=[master],
+            **{"channels": 2, "mime_type": "audio/wav", "created_at": shop.clock.us, "recovered_at": shop.clock.us,
+               **fields},
         )  # fmt: skip
         with shop.transaction() as session:
             assert orphans.add(session, row)

@@ -239,3 +239,13 @@ def test_e2_nobody_hears_a_users_own_recording_as_an_orphan(small_shop, recorded
     assert orphan not in {item["id"] for item in recordings_of(shop, conversation_id)}
     mine = shop.site.http("agent").get("/api/v2/userrecordings").json()
     assert [item["id"] for item in mine["entities"]] == [orphan]
+
+
+def test_h3_what_cannot_be_decoded_is_attached_without_audio(small_shop, recorded, make_orphan):
+    shop, http = small_shop, small_shop.site.http()
+    conversation_id, _ = recorded.store_call(shop.site)
+    orphan = make_orphan(shop, conversation_id=conversation_id, channels=0, mime_type="application/x-rtpdump")
+    assert "mediaUris" not in http.get(f"{ORPHANS}/{orphan}/media").json()
+    assert http.put(f"{ORPHANS}/{orphan}", json={}).json()["fileState"] == "ERROR"
+    shown = next(item for item in recordings_of(shop, conversation_id) if item["id"] == orphan)
+    assert "mediaUris" not in shown
