@@ -462,6 +462,22 @@ def test_applied_once_and_a_crash_anywhere_is_as_if_it_had_not_begun(
     assert failures > 10
 
 
+def test_f15_who_monitors_is_not_evaluated(house: House) -> None:
+    house.policy("p", {"assignEvaluations": [evaluate()]}, {"forUsers": [{"id": "bob"}]})
+    house.policy("q", {"assignMeteredAssignmentByAgent": [metered()]})
+    house.call(users=("ann", "bob"))
+    with house.database.transaction() as session:
+        row = session.get_one(Conversation, "c")
+        people = row.timeline["participants"]
+        silent = {**people[2], "muted": True}
+        row.timeline = {**row.timeline, "participants": [*people[:2], silent]}
+        data = {"participant_id": silent["participant_id"], "muted": True, "by": "bob"}
+        row.events = [{"seq": 0, "at": silent["connected"], "type": "participant.muted", "data": data}]
+    house.turn()
+    assert [item["id"] for item in house.decision().matched] == ["q"]
+    assert [row.agent_user_id for row in house.all(Evaluation)] == ["ann"]
+
+
 def test_f16_several_workers_share_the_work(house: House) -> None:
     house.policy("m", {**days(9), "assignMeteredEvaluations": [metered(maxNumberEvaluations=2)]})
     for number in range(12):

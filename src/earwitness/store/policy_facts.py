@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from earwitness.domain.policy import Facts, facts_of
+from earwitness.domain.policy.facts import may_listen_in
 from earwitness.store.tables import AfterCallWork, Conversation, ConversationTeam, Language
 
 
@@ -21,8 +22,12 @@ def facts(session: Session, rows: Sequence[Conversation]) -> dict[str, Facts]:
     for work in session.scalars(select(AfterCallWork).where(AfterCallWork.conversation_id.in_(ids))):
         if work.given_at is not None:
             codes.setdefault(work.conversation_id, {})[work.participant_id] = work.code_id or work.code_name
+    told = {row.id: row.events for row in rows if may_listen_in(row.timeline)}  # rare, so that they are read for it
     found = {
-        row.id: facts_of(row.timeline, teams=teams.get(row.id, ()), wrapup_codes=codes.get(row.id)) for row in rows
+        row.id: facts_of(
+            row.timeline, teams=teams.get(row.id, ()), wrapup_codes=codes.get(row.id), events=told.get(row.id, ())
+        )
+        for row in rows
     }
     spoken = {name for one in found.values() for name in one.languages}
     if not spoken:
@@ -35,6 +40,7 @@ def facts(session: Session, rows: Sequence[Conversation]) -> dict[str, Facts]:
             row.timeline,
             teams=teams.get(row.id, ()),
             wrapup_codes=codes.get(row.id),
+            events=told.get(row.id, ()),
             languages=[key for name in found[row.id].languages for key in known.get(name, ())],
         )
         for row in rows

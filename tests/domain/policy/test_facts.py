@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from story import SECOND, START, Story
 
 from earwitness.domain.conversation.timeline import Timeline, fold
 from earwitness.domain.policy import Facts, facts_of
+from earwitness.domain.policy.facts import may_listen_in
 
 WITHHELD = [{"row": "consent", "why": "this trunk requires consent, and none was given"}]
 
@@ -94,3 +96,24 @@ def test_a_call_between_two_of_ours() -> None:
     story = Story().begin("internal").phone("ann", "inbound", "ann").phone("bob", user="bob").answer("bob", "ann")
     found = seen(story.leave("ann").leave("bob"))
     assert (found.direction, found.customer, found.users) == ("INTERNAL", False, {"ann", "bob"})
+
+
+@pytest.mark.parametrize(
+    ("when", "by", "unmuted", "observes"),
+    [(0, "boss", False, True), (5, "boss", False, False), (0, "ann", False, False), (0, "boss", True, False)],
+)
+def test_f15_who_monitors_is_silent_from_the_moment_of_coming(
+    when: int, by: str, unmuted: bool, observes: bool
+) -> None:
+    story = Story().begin().external().answer("carrier").phone("bob", user="bob").answer("bob")
+    story.phone("boss", user="boss").answer("boss")
+    for _ in range(when):
+        story.tell("dtmf", leg_id="carrier")
+    story.tell("participant.muted", participant_id="p-boss", muted=True, by=by)
+    if unmuted:
+        story.tell("participant.muted", participant_id="p-boss", muted=False, by="boss")
+    events = [{"at": event.at, "type": event.type, "data": dict(event.data)} for event in story.events]
+    document = fold(story.events).to_document()
+    assert may_listen_in(document) is not unmuted
+    found = facts_of({**document, "end": document["start"]}, events=events)
+    assert [(agent.user_id, agent.observes) for agent in found.agents] == [("bob", False), ("boss", observes)]

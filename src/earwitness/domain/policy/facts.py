@@ -11,6 +11,8 @@ OURS = ("agent", "user")
 OBSERVING = ("monitor", "coach")
 """Kinds of segment in which somebody listens, and is not the agent (F15)."""
 
+AT_ONCE_US = 1_000_000
+"""Who monitors is made silent when the phone is answered."""
 SIPREC = "siprec"
 """Kind of the legs by which another platform sends us what it records."""
 
@@ -72,6 +74,7 @@ def facts_of(
     teams: Iterable[tuple[str, str]] = (),
     wrapup_codes: Mapping[str, str | None] | None = None,
     languages: Iterable[str] = (),
+    events: Iterable[Mapping[str, Any]] = (),
 ) -> Facts:
     """The facts of a conversation that has ended.
 
@@ -79,8 +82,10 @@ def facts_of(
     :param teams: (team, user) at the time of the call.
     :param wrapup_codes: participant -> code, as given after the call; those of the timeline where it has none.
     :param languages: names and ids beside those of the timeline.
+    :param events: of the call, where ``may_listen_in`` says that they are needed.
     """
     given = dict(wrapup_codes or {})
+    listeners = _listeners(timeline, events)
     agents: list[Agent] = []
     queues: set[str] = set()
     codes: set[str] = set()
@@ -98,7 +103,8 @@ def facts_of(
         customer = customer or any(leg["external"] and leg["answered"] is not None for leg in person["legs"])
         if person["purpose"] in OURS and person.get("user_id"):
             kinds = {segment["kind"] for segment in person["segments"]}
-            agents.append(Agent(person["user_id"], connected, bool(kinds) and kinds <= set(OBSERVING)))
+            observes = person["participant_id"] in listeners or (bool(kinds) and kinds <= set(OBSERVING))
+            agents.append(Agent(person["user_id"], connected, observes))
     for name in (*timeline.get("languages", ()), (timeline.get("consent_given") or {}).get("language")):
         if name:
             spoken.add(str(name).casefold())
@@ -117,6 +123,30 @@ def facts_of(
         consent=_consent(timeline),
         other_platform=other_platform,
     )
+
+
+def may_listen_in(timeline: Mapping[str, Any]) -> bool:
+    """Whether somebody was silent at the end, who may have been so from the beginning: the events tell."""
+    return any(person.get("muted") for person in timeline["participants"])
+
+
+def _listeners(timeline: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Participants who monitored: silent of their own will from the moment that they came, to the end."""
+    came = {
+        person["participant_id"]: (person["connected"], person.get("user_id"))
+        for person in timeline["participants"]
+        if person.get("muted") and person.get("connected") is not None
+    }
+    found = set()
+    for event in events:
+        data = event["data"]
+        if event["type"] == "participant.muted" and data["participant_id"] in came:
+            connected, user_id = came[data["participant_id"]]
+            if not data["muted"]:
+                found.discard(data["participant_id"])
+            elif event["at"] <= connected + AT_ONCE_US and data.get("by") == user_id:
+                found.add(data["participant_id"])
+    return found
 
 
 def _consent(timeline: Mapping[str, Any]) -> str:
