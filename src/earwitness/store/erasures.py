@@ -168,11 +168,11 @@ def cancel(session: Session, row: Erasure) -> bool:
     return row.state == CANCELLED
 
 
-def drop_stale(session: Session, now: int) -> None:
-    """Cancels previews that nobody has confirmed for long."""
-    stale = select(Erasure).where(Erasure.state == PREVIEW, Erasure.created_at < now - FORGET_US)
-    for row in session.scalars(stale.with_for_update(skip_locked=True)):
-        cancel(session, row)
+def stale(session: Session, now: int) -> list[str]:
+    """Previews that nobody has confirmed for long."""
+    return list(
+        session.scalars(select(Erasure.id).where(Erasure.state == PREVIEW, Erasure.created_at < now - FORGET_US))
+    )
 
 
 def at_work(session: Session) -> list[str]:

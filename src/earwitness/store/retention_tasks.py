@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from earwitness.domain.access import Subject
@@ -80,11 +80,18 @@ def _put(
 
 def take(session: Session, now: int, limit: int) -> list[Task]:
     """Tasks to do now, the longest due first; they are ours for ``LEASE_US``."""
-    statement = select(RetentionTask).where(
-        RetentionTask.begun, or_(RetentionTask.next_at <= now, RetentionTask.next_at > now + FURTHEST_US)
-    )
+    statement = select(RetentionTask).where(_due(now))
     ordered = statement.order_by(RetentionTask.next_at, RetentionTask.recording_id).limit(limit)
     return _take(session, ordered, now)
+
+
+def anything(session: Session, now: int) -> bool:
+    """Whether ``take`` would find something, others' work apart."""
+    return session.scalar(select(RetentionTask.recording_id).where(_due(now)).limit(1)) is not None
+
+
+def _due(now: int) -> ColumnElement[bool]:
+    return and_(RetentionTask.begun, or_(RetentionTask.next_at <= now, RetentionTask.next_at > now + FURTHEST_US))
 
 
 def take_these(session: Session, recording_ids: Sequence[str], now: int) -> list[Task]:

@@ -26,9 +26,12 @@ PURPOSE = "erasure"
 def go_on(bench: Bench, turn_s: float = TURN_S) -> int:
     """Goes on with every erasure; gives in how many conversations somebody was erased."""
     began_s, done = time.monotonic(), 0
-    with bench.database.transaction() as session:
-        erasures.drop_stale(session, bench.now_us())
-        ids = erasures.at_work(session)
+    with bench.database.reading() as session:
+        ids, stale = erasures.at_work(session), erasures.stale(session, bench.now_us())
+    for erasure_id in stale:
+        with bench.database.transaction() as session:
+            if (row := erasures.get(session, erasure_id, lock=True)) is not None:
+                erasures.cancel(session, row)
     for erasure_id in ids:
         while time.monotonic() - began_s <= turn_s:
             with bench.database.transaction() as session:
