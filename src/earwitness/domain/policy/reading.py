@@ -97,8 +97,8 @@ class Part:
         """The ids of mentioned objects."""
         items = self.values.get(name)
         if isinstance(items, list):  # the short way: there may be hundreds of thousands of them
-            ids = [item.get("id") for item in items if isinstance(item, dict)]
-            if len(ids) == len(items) and all(isinstance(key, str) and key for key in ids):
+            ids = [key for item in items if isinstance(item, dict) and isinstance(key := item.get("id"), str) and key]
+            if len(ids) == len(items):
                 return ids
         found = []
         for part in self.parts(name):
