@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.orm import Session
 
 from earwitness.domain.conversation.timeline import Timeline
-from earwitness.store import after_call_work, conversations
+from earwitness.store import after_call_work, conversations, search
 from earwitness.store.tables import AfterCallWork, Conversation
 
 
@@ -19,6 +19,22 @@ def timeline_of(session: Session, row: Conversation) -> Timeline:
             item.attributes = {name: str(value) for name, value in stored.attributes.items()}
     add_work(session, timeline)
     return timeline
+
+
+def timelines_of(session: Session, rows: Sequence[Conversation]) -> list[Timeline]:
+    """The same of several conversations, in their order, by two statements in all."""
+    people = search.people(session, rows)
+    work = after_call_work.of_conversations(session, [row.id for row in rows])
+    found = []
+    for row in rows:
+        timeline = Timeline.from_document(row.timeline)
+        for stored in people[row.id]:
+            if (item := timeline.participant(stored.id)) is not None and stored.attributes is not None:
+                item.attributes = {name: str(value) for name, value in stored.attributes.items()}
+        for one in work[row.id]:
+            _note(timeline, one)
+        found.append(timeline)
+    return found
 
 
 def add_work(session: Session, timeline: Timeline) -> None:

@@ -98,14 +98,16 @@ def page(
     permission: str = VIEW_CONVERSATIONS,
     budget: int = BUDGET,
     enough: Callable[[], bool] = lambda: False,
+    whole: bool = False,
 ) -> Found:
     """The next conversations that began from ``since`` (inclusive) to ``until`` (exclusive), UTC microseconds.
 
+    :param whole: with their time lines.
     :param enough: asked now and then; True: the search is to end with what it has.
     """
     walk = _Walk(session, access, filters, since, until, newest_first, permission, enough)
     found, following = walk.go(after, size, budget)
-    return Found(walk.rows([key for key, _at in found]), following)
+    return Found(walk.rows([key for key, _at in found], whole=whole), following)
 
 
 def numbered(
@@ -123,7 +125,7 @@ def numbered(
     """The page of that number, from 1. All that come before are gone through: cursors are faster far down."""
     walk = _Walk(session, access, filters, since, until, newest_first, permission)
     found, following = walk.go(None, number * size, THOROUGH)
-    return Found(walk.rows([key for key, _at in found[(number - 1) * size :]]), following)
+    return Found(walk.rows([key for key, _at in found[(number - 1) * size :]], whole=True), following)
 
 
 def count(
@@ -246,7 +248,8 @@ class _Walk:
         """Conversations in lists that are exact, up to ``most``; of the evaluations' lists those that are visible."""
         kept = [term for term in lists if not term.startswith(FROM_EVALUATIONS)]
         others = [term for term in lists if term.startswith(FROM_EVALUATIONS)]
-        ids = _members(kept, self._first, self._last)
+        each = [_members([term], self._first, self._last).limit(most).subquery() for term in kept]
+        ids: Select[Any] = select(union(*(select(part.c.id) for part in each)).subquery().c.id)
         if others:
             seen = select(Conversation.id).where(
                 Conversation.id.in_(_members(others, self._first, self._last)), self._visible.is_(true())
@@ -255,10 +258,12 @@ class _Walk:
             ids = select(both.c.id)
         return self._session.scalar(select(func.count()).select_from(ids.limit(most).subquery())) or 0
 
-    def rows(self, ids: Sequence[str]) -> list[Conversation]:
-        """The conversations, in order; their long documents are loaded where asked for."""
+    def rows(self, ids: Sequence[str], *, whole: bool) -> list[Conversation]:
+        """The conversations, in order; with their time lines, or these are loaded where asked for."""
         statement = select(Conversation).where(Conversation.id.in_(ids))
-        known = {row.id: row for row in self._session.scalars(statement.options(defer(Conversation.timeline)))}
+        if not whole:
+            statement = statement.options(defer(Conversation.timeline))
+        known = {row.id: row for row in self._session.scalars(statement)}
         return [known[key] for key in ids if key in known]
 
     def _conditions(self, lists: Lists) -> list[ColumnElement[bool]]:

@@ -100,7 +100,7 @@ def call_history(
         total = page.offset + len(found.rows)
         if found.next is not None or not found.rows:
             total = search.count(session, caller.access, since=since, until=until, most=DEEPEST).total
-        part = [history_document(later_facts.timeline_of(session, row)) for row in found.rows]
+        part = [history_document(timeline) for timeline in later_facts.timelines_of(session, found.rows)]
         return page.envelope(part, total)
 
 

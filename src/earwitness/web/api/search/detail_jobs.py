@@ -154,6 +154,7 @@ def results(
             newest_first=job.query.get("order") == "desc",
             permission=VIEW,
             budget=search.THOROUGH,
+            whole=True,
         )
         seen += len(found.rows)
         more = found.next is not None and (limit is None or seen < int(limit))

@@ -170,12 +170,12 @@ def documents(session: Session, rows: Sequence[Conversation], *, attributes: boo
     of_users = search.teams(session, rows)
     return [
         detail(
-            later_facts.timeline_of(session, row),
+            timeline,
             touched[row.id],
             external_tag=row.external_tag,
             edge_id=row.edge_id,
             teams=of_users.get(row.id),
             attributes=attributes,
         )
-        for row in rows
+        for row, timeline in zip(rows, later_facts.timelines_of(session, rows), strict=True)
     ]
