@@ -27,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi.routing import APIRoute
 
 from earwitness.domain.access import DEFAULT_ROLES, Role, Subject, resolve
@@ -221,6 +222,7 @@ def sign(scene: Scene, method: str, path: str, route: APIRoute, role: str, state
     return {403: "-", 404: "0"}.get(reply.status_code, "+")
 
 
+@pytest.mark.timeout(900)
 def test_j1_j11_e2_every_operation_for_every_role_and_state(lasting_site: Any, recorded: Any) -> None:
     scene = Scene(lasting_site, recorded)
     held = {}

@@ -134,6 +134,7 @@ def test_openapi_names_permissions(lasting_site):
     assert len(seen) == len(OPERATIONS)
 
 
+@pytest.mark.timeout(900)
 def test_who_may(lasting_site):
     """``permissions.txt`` lists who is let in by each operation: A administrator, S supervisor, G agent, N nobody.
 
