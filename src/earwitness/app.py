@@ -20,7 +20,7 @@ import structlog
 from earwitness import logs
 from earwitness.process import forbid_dumps
 from earwitness.settings import Settings, load, variables
-from earwitness.supervisor import Child, Supervisor
+from earwitness.supervisor import CANNOT, Child, Supervisor
 
 if TYPE_CHECKING:
     from earwitness.domain.configuration import Snapshot
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 
 class AppError(RuntimeError):
     """Earwitness cannot start; the message says why and what to do."""
+
+    status = 2
+    """What the command exits with."""
+
+
+class CannotListenError(AppError):
+    """An address is taken, or not ours: starting again would not help."""
+
+    status = CANNOT
 
 
 def _private_folder(path: Path) -> Path:
@@ -120,18 +129,20 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         # One more than there are seats: it waits, and takes over the legs of one that dies without a start in between.
         children += [Child(f"media-{n}", [*command, "media"], stage=1) for n in range(settings.media_process_count + 1)]
         children += [Child(name, [*command, name], stage=1) for name in ("worker", "web")]
-        return Supervisor(children, environment, _announcer(settings, say)).run()
+        status = Supervisor(children, environment, _announcer(settings, say)).run()
+        return AppError.status if status == CANNOT else status
 
 
-def _announcer(settings: Settings, say: Callable[[str], None]) -> Callable[[], None]:
-    """Says once where everything listens."""
+def _announcer(settings: Settings, say: Callable[[str], None]) -> Callable[[], bool]:
+    """Says once where everything listens; tells whether it has."""
     said: list[bool] = []
 
-    def announce() -> None:
+    def announce() -> bool:
         edge, web = running(settings.run, "edge"), running(settings.run, "web")
         if not said and edge and web:
             said.append(True)
             say(f"Earwitness is up: API {web['url']}, SIP {edge['sip_host']}:{edge['sip_port']}")
+        return bool(said)
 
     return announce
 
@@ -211,7 +222,8 @@ def _run_edge(settings: Settings) -> None:
     try:
         start(arguments, _SnapshotLoader(settings), recover_spool, speak_wav)
     except OSError as error:
-        raise AppError(f"the edge cannot listen: {error}") from error
+        where = f"{settings.sip_host}:{settings.sip_port}"
+        raise CannotListenError(f"the edge cannot start, SIP at {where}: {error.strerror or error}") from error
 
 
 def _run_media(settings: Settings) -> None:
@@ -283,7 +295,8 @@ def _run_web(settings: Settings) -> None:
     try:
         run(_web_arguments(settings))
     except OSError as error:
-        raise AppError(f"the API cannot listen on {settings.web_host}:{settings.web_port}: {error.strerror}") from error
+        where = f"{settings.web_host}:{settings.web_port}"
+        raise CannotListenError(f"the API cannot listen on {where}: {error.strerror}") from error
 
 
 def openapi_document() -> dict[str, Any]:

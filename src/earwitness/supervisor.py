@@ -2,7 +2,8 @@
 
 Theory of operation. One child per process kind and number; a child is ``starting`` until its start delay has passed,
 ``up`` while it runs, ``stopping`` after the supervisor was told to end. A child that dies is started again at once;
-one that keeps dying within ``QUICK_DEATH_S`` waits twice as long each time, up to ``LONGEST_DELAY_S``. On SIGTERM or
+one that keeps dying within ``QUICK_DEATH_S`` waits twice as long each time, up to ``LONGEST_DELAY_S``. One that
+cannot do its work at the very first start (``CANNOT``: its port is taken) ends everything. On SIGTERM or
 SIGINT the children are told to end stage by stage, in the order of ``Child.stage`` (the edge first, so that calls are
 told while media still runs), each stage having ``STOP_S`` before it is killed. Children die with the supervisor.
 """
@@ -21,6 +22,8 @@ import structlog
 
 QUICK_DEATH_S = 5.0
 FIRST_DELAY_S = 0.1
+CANNOT = 78
+"""Exit status (EX_CONFIG of sysexits) of a process that cannot do its work as it is set up, and has said why."""
 LONGEST_DELAY_S = 10.0
 STOP_S = 8.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
@@ -64,9 +67,12 @@ class Supervisor:
 
     children: list[Child]
     environment: Mapping[str, str]
-    on_idle: Callable[[], None] = lambda: None
-    """Called about five times a second while all is well."""
+    on_idle: Callable[[], bool] = lambda: False
+    """Called about five times a second; tells whether all are up."""
     _stopping: bool = field(default=False)
+    _status: int = 0
+    _been_up: bool = False
+    """All were up at least once."""
 
     def run(self) -> int:
         """Blocks until SIGTERM or SIGINT; returns the exit status. Call from the main thread."""
@@ -78,11 +84,11 @@ class Supervisor:
                 if told is not None and told.si_signo != signal.SIGCHLD:
                     self._stopping = True
                 self._bury(time.monotonic())
-                self.on_idle()
+                self._been_up = self.on_idle() or self._been_up
         finally:
             self._stop()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        return 0
+        return self._status
 
     def _start_due(self, now: float) -> None:
         for child in self.children:
@@ -99,6 +105,10 @@ class Supervisor:
     def _bury(self, now: float) -> None:
         for child in self.children:
             if child.process is None or (status := child.process.poll()) is None:
+                continue
+            if status == CANNOT and not child.deaths and not self._been_up:
+                log.error("a process cannot do its work: ending", process=child.name)
+                self._status, self._stopping, child.process = CANNOT, True, None
                 continue
             quick = now - child.started < QUICK_DEATH_S
             child.delay = min(LONGEST_DELAY_S, child.delay * 2 or FIRST_DELAY_S) if quick else 0.0

@@ -85,6 +85,17 @@ def test_children_die_with_a_killed_supervisor(supervise: Start) -> None:
     os.close(pidfd)
 
 
+def test_one_that_cannot_do_its_work_at_the_first_start_ends_everything(supervise: Start) -> None:
+    body = """
+    cannot = [sys.executable, "-c", "import sys; sys.exit(78)"]
+    sys.exit(Supervisor([Child('a', child), Child('b', cannot)], os.environ).run())
+    """
+    process = supervise(body)
+    first = read_pid(process)
+    assert process.wait(20) == 78
+    assert gone(first)
+
+
 def test_stages_stop_in_order(supervise: Start) -> None:
     body = """
     code = r'''

@@ -170,18 +170,19 @@ def test_names_of_trunk_servers_are_looked_up(tmp_path: Path, monkeypatch: pytes
 
 def test_a_full_disk_is_noticed_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edge = Edge(_arguments(tmp_path), lambda: None)
-    edge.switchboard = SimpleNamespace(spool_full=False)  # type: ignore[assignment]
+    told: list[bool] = []
+    edge.switchboard = SimpleNamespace(spool_full=False, has_room=told.append)  # type: ignore[assignment]
     for free, full in ((1, True), (10**6, False)):
         monkeypatch.setattr(os, "statvfs", lambda path, free=free: SimpleNamespace(f_bavail=free, f_frsize=4096))
         edge._check_room()
-        assert edge.switchboard.spool_full is full
+        assert told.pop() is not full
 
     def gone(path: Path) -> Any:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "statvfs", gone)
     edge._check_room()
-    assert edge.switchboard.spool_full is True
+    assert told == [False]
 
 
 @pytest.fixture

@@ -87,4 +87,6 @@ def test_without_an_edge(sqlite_site, recorded):
     away = http.get("/api/v2/conversations")
     assert (away.status_code, away.json()["code"]) == (503, "service.unavailable")
     assert "retry-after" not in away.headers
-    assert http.get("/api/v2/earwitness/health").json() == {"status": "degraded", "database": "ok", "edge": "away"}
+    assert http.get("/api/v2/earwitness/health").json() == {
+        "status": "degraded", "database": "ok", "edge": "away", "spool": "away",
+    }  # fmt: skip

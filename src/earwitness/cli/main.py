@@ -34,10 +34,10 @@ def settings_of(data: Path | None, config: Path | None, **options: Any) -> Setti
         raise fail(str(error)) from error
 
 
-def fail(message: str) -> typer.Exit:
+def fail(message: str, status: int = 2) -> typer.Exit:
     """Prints an error for people; raise what it gives."""
     print(f"earwitness: {message}", file=sys.stderr)
-    return typer.Exit(2)
+    return typer.Exit(status)
 
 
 @cli.command()
@@ -77,7 +77,7 @@ def _process(name: str, data: Path | None, config: Path | None) -> None:
     try:
         wiring.run_process(name, settings_of(data, config))
     except wiring.AppError as error:
-        raise fail(str(error)) from error
+        raise fail(str(error), error.status) from error
 
 
 @cli.command()

@@ -344,7 +344,7 @@ class Edge:
             full = True
         if full and not self.switchboard.spool_full:
             log.error("the spool's disk is full: new calls cannot be recorded", folder=str(self.spool))
-        self.switchboard.spool_full = full
+        self.switchboard.has_room(not full)
 
     def _now(self) -> float:
         """Seconds since 1970 by the machine's clock as it was at our start; never steps."""

@@ -286,10 +286,28 @@ def test_a_full_disk_withholds_the_recording_and_says_so(office: Any) -> None:
     assert office.tapes() == []
     withheld = next(event for event in office.story() if event.type == "tape.withheld")
     assert withheld.data["reasons"][0]["row"] == "spool"
-    office.switchboard.spool_full = False
-    phone.reinvite("sendonly")
-    phone.reinvite("sendrecv")
+    office.run(1)
+    office.switchboard.has_room(True)
+    assert office.tapes() == ["open_tape"]
+    opened = next(event for event in office.story() if event.type == "tape.opened")
+    assert opened.at >= withheld.at + 900_000
+    office.switchboard.has_room(True)
     assert office.tapes() == ["open_tape"]
     phone.hang_up()
     assert office.tapes() == ["open_tape", "close_tape"]
+    office.settled()
+
+
+def test_a_tape_that_wanted_for_room_and_is_not_to_be_open_any_more_stays_closed(office: Any) -> None:
+    office.switchboard.spool_full = True
+    phone = office.phone("anna", 1)
+    phone.dial("+49401234")
+    office.carrier.answer()
+    phone.reinvite("sendonly")
+    assert office.story()[-1].data["reasons"][0]["row"] == "hold"
+    office.switchboard.has_room(True)
+    assert office.tapes() == []
+    phone.reinvite("sendrecv")
+    assert office.tapes() == ["open_tape"]
+    phone.hang_up()
     office.settled()

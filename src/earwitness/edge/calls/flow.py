@@ -368,7 +368,7 @@ class FlowCall(Activity):
         conversation.arrange()
         if leg is None:
             return
-        conversation.services.engine.detect_tones(leg.id, not leg.has_telephone_events)
+        conversation.services.engine.detect_tones(leg.id, True)  # also of parties that negotiated events and send none
         self._player = FlowPlayer(conversation, leg, self._flow, self, over=self._flow_over)
         if not self._player.load():
             conversation.disconnect("error", by=self._flow.id, cause_of_legs="error")

@@ -83,6 +83,8 @@ class Recorder:
         self._spool_full = spool_full
         self._tapes: dict[tuple[str, str, int], _Tape] = {}
         """By leg, kind and take."""
+        self._wanting: dict[tuple[str, str, int], list[dict[str, str]]] = {}
+        """Tapes that would be open if their disk had room, and why."""
         self._beeping: set[str] = set()
         self._doomed: set[str] = set()
 
@@ -143,6 +145,11 @@ class Recorder:
         """Carries out what follows from all events noted since the last time; gives the events to write behind them."""
         return [made for command in self._rules.settle() for made in self._carry_out(command, at)]
 
+    def room(self, at: int) -> list[NewEvent]:
+        """The disk has room again: opens the tapes that only wanted for it; gives the events to write."""
+        wanting, self._wanting = self._wanting, {}
+        return [self._open(self._tapes[key], reasons, at) for key, reasons in wanting.items()]
+
     def tape_closed(self, tape_id: str, opening: int) -> None:
         """The engine says that the files of an opening are complete."""
         for tape in self._tapes.values():
@@ -161,9 +168,12 @@ class Recorder:
         about = {"tape_id": tape.tape_id, "leg_id": tape.leg_id, "kind": tape.kind}
         match command:
             case OpenTape() if self._spool_full():
+                self._wanting[key] = reasons
                 return [("tape.withheld", {**about, "reasons": [NO_ROOM]})]
             case OpenTape():
                 return [self._open(tape, reasons, at)]
+            case CloseTape() if self._wanting.pop(key, None) is not None:
+                return [("tape.withheld", {**about, "reasons": reasons})]
             case CloseTape():
                 if not tape.open:
                     return []
@@ -173,6 +183,7 @@ class Recorder:
                 tape.withheld = True
                 return [("tape.withheld", {**about, "reasons": reasons})]
             case DestroyTape():
+                self._wanting.pop(key, None)
                 self._doomed.add(tape.tape_id)
                 if tape.open:
                     self._close(tape, at)

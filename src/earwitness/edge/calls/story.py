@@ -72,6 +72,14 @@ class Story:
             self._publish(event)
         return written
 
+    def room(self) -> None:
+        """The disk has room again for what is to be recorded."""
+        self.flush()
+        self._last = max(self._last, self._now_us())
+        for follow_type, follow_data in self._recorder.room(self._last):
+            self.tell(follow_type, at=self._last, **follow_data)
+        self.flush()
+
     def close(self) -> EventLog | None:
         """Writes what is left and closes the file. Gives the file when the disk did not take all of it."""
         self.flush()

@@ -175,6 +175,13 @@ class Switchboard:
             log.warning("configuration problem", problem=problem)
         self.check_phones()
 
+    def has_room(self, room: bool) -> None:
+        """Whether the spool's disk has room for new recordings. Calls that wanted for it are recorded from now on."""
+        again = room and self.spool_full
+        self.spool_full = not room
+        for conversation in list(self.conversations.values()) if again else ():
+            conversation.story.room()
+
     def check_phones(self) -> None:
         """Tells the queues which users have a phone that is registered; to be called when bindings may have expired."""
         directory = self.directory

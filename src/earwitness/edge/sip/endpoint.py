@@ -33,6 +33,7 @@ from earwitness.edge.sip.events import (
 )
 from earwitness.edge.sip.headers import SipParseError
 from earwitness.edge.sip.message import Request, Response, defect, parse_message
+from earwitness.edge.sip.multipart import take_description
 from earwitness.edge.sip.replaces import match
 from earwitness.edge.sip.responses import build_stateless
 from earwitness.edge.sip.session import Session
@@ -92,6 +93,7 @@ class Endpoint:
                 self.counters["keepalive"] += 1
                 return
             message = parse_message(data)
+            take_description(message)
             if isinstance(message, Request):
                 self._receive_request(message, source)
             else:

@@ -57,6 +57,8 @@ class Health(Document):
     status: str
     database: str
     edge: str
+    spool: str
+    """``ok``, ``full`` (new calls cannot be recorded) or ``away``."""
 
 
 class AuditRow(Document):
@@ -124,17 +126,19 @@ def _without_others_tapes(timeline: Timeline, user_id: str | None) -> Timeline:
     also={503: "Something does not answer."},
 )
 def health(parts: Parts, response: Response) -> Health:
-    """Whether database and edge answer; 503 if not."""
+    """Whether database and edge answer and calls can be recorded; 503 if not."""
     try:
         with parts.database.reading() as session:
             session.execute(text("SELECT 1"))
         database = "ok"
     except SQLAlchemyError:
         database = "away"
-    edge = "ok" if parts.edge.health() is not None else "away"
-    right = database == edge == "ok"
+    told = parts.edge.health()
+    edge = "ok" if told is not None else "away"
+    spool = "away" if told is None else "full" if told.get("spoolFull") else "ok"
+    right = database == edge == spool == "ok"
     response.status_code = 200 if right else 503
-    return Health(status="ok" if right else "degraded", database=database, edge=edge)
+    return Health(status="ok" if right else "degraded", database=database, edge=edge, spool=spool)
 
 
 @family.operation(
