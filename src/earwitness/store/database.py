@@ -52,13 +52,21 @@ def make_engine(url: str, pool_size: int = 10) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        event.listen(engine, "connect", _configure_postgresql)
+        return engine
     if parsed.get_backend_name() != "sqlite":
         raise ValueError(f"database {parsed.get_backend_name()!r} is not supported; use sqlite or postgresql")
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _configure_postgresql(connection: Any, _record: object) -> None:
+    """Compiling a statement takes PostgreSQL seconds where carrying it out takes milliseconds."""
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

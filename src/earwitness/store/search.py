@@ -198,8 +198,9 @@ class _Walk:
         self._first = since if since is not None else FIRST
         self._last = until - 1 if until is not None else LAST
         self._visible, self._filters = conversations_visible_to(access, permission), filters
-        candidates = [lists_of(access, permission), *(item.lists for item in filters if item.lists is not None)]
-        self._nothing = any(lists is not None and not lists for lists in candidates)
+        asked = [item.lists for item in filters if item.lists is not None]
+        candidates = [lists_of(access, permission), *(lists for lists in asked if len(lists) <= MOST_LISTS)]
+        self._nothing = any(not lists for lists in [*asked, *candidates] if lists is not None)
         self._candidates = list(dict.fromkeys(candidates))
 
     def go(self, after: Position | None, size: int, budget: int) -> tuple[list[tuple[str, int]], Position | None]:
@@ -266,9 +267,9 @@ class _Walk:
         known = {row.id: row for row in self._session.scalars(statement)}
         return [known[key] for key in ids if key in known]
 
-    def _conditions(self, lists: Lists) -> list[ColumnElement[bool]]:
+    def _conditions(self, lists: Lists, low: int, high: int) -> list[ColumnElement[bool]]:
         """What must hold of each candidate. ``IS TRUE`` keeps a planner from beginning with anything but the window."""
-        asked = [item.where for item in self._filters if not (item.exact and item.lists == lists)]
+        asked = [item.within(low, high) for item in self._filters if not (item.exact and item.lists == lists)]
         return [condition.is_(true()) for condition in (self._visible, *asked)]
 
     def _edge(self, lists: Lists, start: int, window: int) -> int:
@@ -295,7 +296,9 @@ class _Walk:
         there = inner.cte("there").prefix_with("MATERIALIZED", dialect="postgresql")
         at, key = Conversation.started_at, Conversation.id
         statement: Any = (
-            select(key, at).select_from(there.join(Conversation, key == there.c.id)).where(*self._conditions(lists))
+            select(key, at)
+            .select_from(there.join(Conversation, key == there.c.id))
+            .where(*self._conditions(lists, low, high))
         )
         if after is not None:
             beyond = at < after.started_at if self._down else at > after.started_at

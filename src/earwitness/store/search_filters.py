@@ -17,8 +17,10 @@ from earwitness.domain.search.numbers import LEAST_ASKED, LEAST_COMMON, is_numbe
 from earwitness.store import evaluation_visibility
 from earwitness.store.tables import Conversation, ConversationTerm, Evaluation, Participant, PolicyDecision, Recording
 
-SPELLINGS = 48
+SPELLINGS = 600
 """So many different numbers, or words with one beginning, are listed one by one."""
+FEW = 8
+"""With more terms than that, a window looks for all that have one of them at once, and not for each candidate."""
 EVALUATED = "v:"
 """List of the calls with an evaluation in one of these states, which follow it."""
 RECORDED, FAILED, NONE = "RECORDED", "FAILED", "NONE"
@@ -33,6 +35,15 @@ class Filter:
     """Terms whose lists together hold every conversation that fits; None: none is known."""
     exact: bool = False
     """Whatever is in the lists fits."""
+
+    def within(self, low: int, high: int) -> ColumnElement[bool]:
+        """The condition, for conversations that began from ``low`` to ``high``."""
+        if not self.exact or self.lists is None or len(self.lists) <= FEW:
+            return self.where
+        there = select(ConversationTerm.conversation_id).where(
+            ConversationTerm.term.in_(self.lists), ConversationTerm.started_at.between(low, high)
+        )
+        return Conversation.id.in_(there)
 
 
 def there_is(of_conversation: ColumnElement[bool], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
