@@ -37,7 +37,7 @@ BUDGET = 12_000
 """Candidates that one search looks at."""
 THOROUGH = 50_000
 """The same for those who have to have an answer: reports and jobs."""
-WIDEST = 1_500
+WIDEST = 500
 """Candidates of one statement at most, so that a search that must end soon does."""
 FIRST_WINDOW = 400
 """Candidates of the first look; the next ones are three times as wide each."""

@@ -19,7 +19,7 @@ from earwitness.store.tables import Conversation, ConversationTerm, Evaluation, 
 
 SPELLINGS = 600
 """So many different numbers, or words with one beginning, are listed one by one."""
-FEW = 8
+FEW = 128
 """With more terms than that, a window looks for all that have one of them at once, and not for each candidate."""
 EVALUATED = "v:"
 """List of the calls with an evaluation in one of these states, which follow it."""

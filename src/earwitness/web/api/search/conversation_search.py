@@ -34,7 +34,7 @@ RECORDING_STATES = ("RECORDED", "NONE", "FAILED")
 VERDICTS = ("KEEP", "DELETE_AFTER", "DELETE", "NOT_APPLIED")
 EVALUATION_STATES = ("NONE", "PENDING", "INPROGRESS", "FINISHED", "INREVIEW", "RETRACTED")
 MOST_VALUES = 50
-ENOUGH_S = 0.04
+ENOUGH_S = 0.03
 """After that long a search gives what it has, and says where to go on."""
 Ids = Annotated[list[str] | None, Field(max_length=MOST_VALUES)]
 
