@@ -16,6 +16,7 @@ import json
 import logging
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -368,6 +369,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
     parser.add_argument("--plans", action="store_true", help="print plans even when nothing is missed")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing stays behind
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     folder, worst = Path(tempfile.mkdtemp(prefix="bench-search")), 0.0
     folder.chmod(0o755)
