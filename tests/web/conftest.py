@@ -43,7 +43,7 @@ def new_id() -> str:
 
 @dataclass
 class World:
-    """An organisation with two divisions, an administrator, a supervisor, two agents who hear their own calls, a nobody, a client."""
+    """An organisation with two divisions and who is in it; the agents hear their own calls."""
 
     database: Database
     organization_id: str = field(default_factory=new_id)
