@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 pytest="${PY:-.venv/bin/python} -m pytest"
 [ $# -gt 0 ] && exec $pytest "$@"
-LATER="tests/worker tests/store tests/archive"
+LATER="tests/domain tests/flows tests/archive tests/store tests/worker"
 
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT

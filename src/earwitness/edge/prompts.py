@@ -196,7 +196,8 @@ class PromptShelf:
             return np.zeros(ms * RATE // 1000, np.int16)
         return beep()
 
-    def _spoken(self, text: str, language: str) -> Samples:
+    def _spoken(self, text: str, language: str, *, used: bool = True) -> Samples:
+        """:param used: somebody is played it: of the kept texts those go first that were used longest ago."""
         if not text.strip():
             return np.zeros(0, np.int16)
         key = self._key(text, language)
@@ -205,7 +206,8 @@ class PromptShelf:
         path = self._folder / f"{key}.wav"
         try:
             samples = read_wav(path)
-            os.utime(path)
+            if used:
+                os.utime(path)
         except (PromptError, OSError):
             samples = self._voice(text, language)
             self._keep(path, samples)
@@ -222,7 +224,7 @@ class PromptShelf:
 
     def _warm(self, text: str, language: str) -> None:
         try:
-            self._spoken(text, language)
+            self._spoken(text, language, used=False)
         except Exception as error:
             log.warning("a text of the configuration cannot be spoken", language=language, error=str(error))
 
