@@ -33,6 +33,9 @@ COLLECT_S = 60.0
 """How often finished runs are removed from the engine's tables, lost ones looked for, and leftovers swept."""
 LEAST_CHORE_S = 1.0
 """How often the chores are looked through."""
+CHORES_YIELD_S = 5.0
+"""How long chores are put off while calls are being finished."""
+CHORES_LOOK_S = 0.25
 CHORE_ENDS_S = 10.0
 """How long a worker that ends waits for the chore in progress."""
 ALARM_AFTER = 3
@@ -92,8 +95,14 @@ class Worker:
             self.database.dispose()
 
     def _do_chores(self) -> None:
-        """In a thread of its own, so that no chore keeps a call from being finished."""
+        """In a thread of its own, so that no chore keeps a call from being finished; calls that have just ended come
+        first, for a while.
+        """
         while not self._stop.wait(LEAST_CHORE_S):
+            put_off_until_s = time.monotonic() + CHORES_YIELD_S
+            while self._schedule.running and time.monotonic() < put_off_until_s:
+                if self._stop.wait(CHORES_LOOK_S):
+                    return
             self._chores.turn(time.monotonic())
 
     def stop(self) -> None:
