@@ -18,7 +18,7 @@ from earwitness.web.app import FAMILIES, create_app
 from earwitness.web.arguments import WebArguments
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 6
+EXAMPLES = 4
 ENDS_THE_TOKEN = {("DELETE", "/api/v2/tokens/me")}
 OPERATIONS = [
     (method, route.path)
