@@ -90,7 +90,7 @@ async def _talk(one: tuple[Party, Call], other: tuple[Party, Call], *lines: tupl
 
 
 async def _direct_call(cast: Cast) -> str:
-    lines = [(0, "Hello Bob, this is Erika. Where is my parcel?"), (1, "Hello Erika. It comes tomorrow.")]
+    lines = [(0, "Hello Bob, where is my parcel?"), (1, "It comes tomorrow.")]
     mine, cast.bob.voices[ERIKA], length = voices(lines)
     call = await cast.carrier.call(cast.recorder, BOB_NUMBER, ERIKA, mine)
     conversation = await cast.conversation(ERIKA)
