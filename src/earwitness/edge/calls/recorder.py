@@ -173,6 +173,7 @@ class Recorder:
             case OpenTape():
                 return [self._open(tape, reasons, at)]
             case CloseTape() if self._wanting.pop(key, None) is not None:
+                tape.withheld = True
                 return [("tape.withheld", {**about, "reasons": reasons})]
             case CloseTape():
                 if not tape.open:
